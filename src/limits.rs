@@ -1,0 +1,50 @@
+//! Every limit and default, each with its why. Nothing else in the crate invents a number.
+
+/// Bytes of an event body. JetStream stores 60 KiB per message (see [`MESSAGE_BYTES_MAX`]); the rest is left to
+/// subject and headers, and an entry made of it still fits 65,535 bytes, what a tile's entry bundle can carry.
+pub const BODY_BYTES_MAX: usize = 56 * 1024;
+/// `max_message_size` of the stream: body, headers and subject together.
+pub const MESSAGE_BYTES_MAX: usize = 60 * 1024;
+/// Bytes of one entry: C2SP tlog-tiles bundles carry a 16-bit length before each.
+pub const ENTRY_BYTES_MAX: usize = 65_535;
+/// Longer subjects enter the log as their hash: JetStream stores up to about 4,000 bytes.
+pub const SUBJECT_BYTES_MAX: usize = 256;
+/// Longer header values enter the log as their hash: JetStream stores 61,300 bytes.
+pub const HEADER_BYTES_MAX: usize = 2_048;
+/// Events in one batch: one signature and one fsync for many, yet one fault refuses few.
+pub const BATCH_EVENTS_MAX: usize = 256;
+/// Depth of nested JSON: no schema here nests deeper than 8; parsers elsewhere stop at 128.
+pub const JSON_DEPTH_MAX: usize = 32;
+/// How far ahead of `recorded` an event's `time` may lie: a day covers every UTC offset.
+pub const TIME_AHEAD_NS_MAX: i64 = 86_400_000_000_000;
+/// Events before 2000-01-01T00:00:00Z are typing errors.
+pub const TIME_MIN_NS: i64 = 946_684_800_000_000_000;
+/// JetStream's clock more than this ahead of ours halts intake.
+pub const CLOCK_AHEAD_NS_MAX: i64 = 300_000_000_000;
+/// A gap in a key's `seq` is an alarm only after this much recorded time: messages may overtake each other.
+pub const CHAIN_HOLE_ALARM_NS: i64 = 600_000_000_000;
+/// Silence longer than this many days is `no_report`, where the catalogue says nothing else (one quarter).
+pub const REPORT_EVERY_DAYS: u16 = 92;
+/// The entry at every index divisible by this carries the digest of the read models before it.
+pub const STATE_DIGEST_EVERY: u64 = 4_096;
+/// Messages read from the stream and folded in one commit while catching up: large enough that one fdatasync
+/// is no cost, small enough that memory stays flat (56 KiB bodies make 28 MiB).
+pub const COMMIT_MESSAGES_MAX: usize = 512;
+/// Bytes of message bodies in one commit.
+pub const COMMIT_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Events in one commit: bounds the pending changes in memory.
+pub const COMMIT_EVENTS_MAX: usize = 20_000;
+/// Messages in one atomic publish batch (the server allows 1,000).
+pub const PUBLISH_BATCH_MAX: usize = 500;
+/// How long a publisher waits for an acknowledgement before it asks what became of the report.
+pub const PUBLISH_TIMEOUT_MS: u64 = 5_000;
+/// Fraction digits of an [`crate::event::amount::Amount`].
+pub const AMOUNT_SCALE: u32 = 6;
+/// Digits before the decimal point of an amount: 10^24 won is a million times the world's output.
+pub const AMOUNT_INTEGER_DIGITS_MAX: usize = 24;
+/// Distinct split values (regions, classes, agencies, items…) of one dimension of an indicator.
+pub const SPLIT_VALUES_MAX: usize = 1_000;
+/// Things (factories, charger ids) one event may list.
+pub const THINGS_MAX: usize = 1_000;
+/// Rows an HTTP table answers in one page.
+pub const PAGE_ROWS_MAX: usize = 1_000;
