@@ -4,6 +4,7 @@
 //! authority keeps as TOML and says what differs from the registry as governance events. [`units`] says amounts.
 
 pub mod file;
+pub mod govern;
 pub mod indicator;
 pub mod registry;
 pub mod units;

@@ -18,6 +18,9 @@ pub type SeriesNumber = u32;
 /// First 16 bytes of a SHA-256 over a namespaced key (`id` + agency + UUID, `thing` + indicator + identity).
 pub type LookupKey = [u8; 16];
 
+/// A day after every `as_of`: sends every question about the series to its history.
+pub const DAY_UNKNOWN: Day = Day::from_number(i32::MAX);
+
 /// Additive figures. All counts are of contributions; differences may be negative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Tally {
@@ -90,11 +93,12 @@ pub struct Series {
     pub path: String,
     /// Sum of all `Add` steps, whatever their day.
     pub tally: Tally,
-    /// Winning statement over all days.
+    /// Winning statement over all days, while `day_max` is not [`DAY_UNKNOWN`].
     pub reported: Option<Statement>,
-    /// Winning verified statement over all days.
+    /// Winning verified statement over all days, while `day_max` is not [`DAY_UNKNOWN`].
     pub verified: Option<Statement>,
-    /// Greatest day of any move: while it is not after `as_of`, the figures above are those of `as_of`.
+    /// Greatest day of any move: while it is not after `as_of`, the figures above are those of `as_of`. [`DAY_UNKNOWN`] once a
+    /// winning statement was withdrawn: the history then has to be asked.
     pub day_max: Option<Day>,
     /// Moves so far.
     pub moves: u64,
@@ -125,6 +129,8 @@ pub struct Record {
     pub time: Time,
     /// The version this one replaces.
     pub replaces: Option<Ordinal>,
+    /// The version this one retracts, verifies or disputes.
+    pub about: Option<Ordinal>,
     /// The version that replaced this one.
     pub replaced_by: Option<Ordinal>,
     /// The retraction that ended this one.
@@ -165,6 +171,8 @@ pub struct Effect {
 pub enum Gives {
     /// An amount.
     Amount(Amount),
+    /// An amount of things that could have been listed and were not: it is not de-duplicated.
+    Loose(Amount),
     /// A stated value.
     Value(Amount),
     /// Claims on things.
@@ -288,6 +296,18 @@ pub trait Rows {
         series: SeriesNumber,
         day: Day,
     ) -> Box<dyn Iterator<Item = Result<Statement, Doubt>> + 'a>;
+    /// The winning statements of a series on a day, of all and of verified ones.
+    fn winners(&self, series: SeriesNumber, day: Day) -> Result<(Option<Statement>, Option<Statement>), Doubt> {
+        let mut first = None;
+        for statement in self.statements(series, day) {
+            let statement = statement?;
+            first = first.or(Some(statement));
+            if statement.verified {
+                return Ok((first, Some(statement)));
+            }
+        }
+        Ok((first, None))
+    }
     /// A series by path.
     fn series(&self, path: &str) -> Result<Option<(SeriesNumber, Series)>, Doubt>;
     /// A series by number.

@@ -1,0 +1,103 @@
+//! A key's chain of signed reports: `seq` 1, 2, 3… without a gap, each naming the one before.
+//!
+//! A hole, a fork or a stale number is an alarm for auditors, never a refusal: messages may overtake each other.
+
+use super::lookup;
+use super::rows::{ChainRow, LookupKey};
+use crate::admit::screen::Link;
+use crate::event::Time;
+use crate::limits::CHAIN_MARKS_MAX;
+
+/// Lookup key under which [`fingerprint`] of the JWS with that `seq` is kept: it tells a redelivery from a fork.
+#[must_use]
+pub fn seq_key(link: &Link) -> LookupKey {
+    lookup::key("seq", &[link.key.as_bytes(), &link.seq.to_be_bytes()])
+}
+
+/// First 8 bytes of the JWS's SHA-256.
+#[must_use]
+pub fn fingerprint(link: &Link) -> u64 {
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&link.jws[..8]);
+    u64::from_be_bytes(bytes)
+}
+
+/// The chain after a validly signed entry. `known` is the fingerprint kept for that `seq`, if it was seen before.
+#[must_use]
+pub fn follow(mut row: ChainRow, link: &Link, known: Option<u64>, index: u64, recorded: Time) -> ChainRow {
+    match known {
+        Some(known) if known == fingerprint(link) => return row,
+        Some(_) => {
+            note_fork(&mut row, index);
+            return row;
+        }
+        None => {}
+    }
+    if link.seq <= row.seq {
+        fill(&mut row, link.seq);
+        return row;
+    }
+    if link.seq == row.seq + 1 {
+        let expected = (row.seq > 0).then_some(row.last);
+        if link.prev != expected {
+            note_fork(&mut row, index);
+        }
+    } else if row.holes.len() < CHAIN_MARKS_MAX {
+        row.holes.push((row.seq + 1, link.seq - 1, recorded));
+    }
+    row.seq = link.seq;
+    row.last = link.jws;
+    row
+}
+
+fn note_fork(row: &mut ChainRow, index: u64) {
+    if row.forks.len() < CHAIN_MARKS_MAX {
+        row.forks.push(index);
+    }
+}
+
+/// A late report fills its place in a hole.
+fn fill(row: &mut ChainRow, seq: u64) {
+    let Some(place) = row.holes.iter().position(|(first, last, _)| (*first..=*last).contains(&seq)) else { return };
+    let (first, last, noticed) = row.holes.remove(place);
+    if seq < last {
+        row.holes.insert(place, (seq + 1, last, noticed));
+    }
+    if first < seq {
+        row.holes.insert(place, (first, seq - 1, noticed));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(seq: u64, jws: u8, prev: Option<u8>) -> Link {
+        Link { key: "U".to_owned(), seq, prev: prev.map(|byte| [byte; 32]), jws: [jws; 32] }
+    }
+
+    fn run(links: &[Link]) -> ChainRow {
+        let mut row = ChainRow::default();
+        let mut seen = std::collections::HashMap::new();
+        for (index, link) in links.iter().enumerate() {
+            let known = seen.get(&seq_key(link)).copied();
+            row = follow(row, link, known, index as u64, Time::from_ns(index as i64));
+            seen.entry(seq_key(link)).or_insert_with(|| fingerprint(link));
+        }
+        row
+    }
+
+    #[test]
+    fn gapless_chain_has_no_marks() {
+        let row = run(&[link(1, 1, None), link(2, 2, Some(1)), link(2, 2, Some(1)), link(3, 3, Some(2))]);
+        assert_eq!((row.seq, row.holes.len(), row.forks.len()), (3, 0, 0));
+    }
+
+    #[test]
+    fn holes_fill_and_forks_stay() {
+        let row = run(&[link(1, 1, None), link(5, 5, Some(4)), link(3, 3, Some(2))]);
+        assert_eq!(row.holes.iter().map(|hole| (hole.0, hole.1)).collect::<Vec<_>>(), [(2, 2), (4, 4)]);
+        let row = run(&[link(1, 1, None), link(2, 2, Some(1)), link(2, 9, Some(1)), link(3, 3, Some(9))]);
+        assert_eq!(row.forks, [2, 3]);
+    }
+}
