@@ -48,3 +48,13 @@ pub const SPLIT_VALUES_MAX: usize = 1_000;
 pub const THINGS_MAX: usize = 1_000;
 /// Rows an HTTP table answers in one page.
 pub const PAGE_ROWS_MAX: usize = 1_000;
+/// Bytes of an event type: with the longest agency code a subject stays well under [`SUBJECT_BYTES_MAX`].
+pub const KIND_BYTES_MAX: usize = 96;
+/// Bytes of one JSON number. The widest amount has 32; a longer text is meant to exhaust whoever computes with it.
+pub const JSON_NUMBER_BYTES_MAX: usize = 64;
+/// Digits of a JSON number's exponent: `1e999999999` is eleven bytes and gigabytes once written out.
+pub const JSON_EXPONENT_DIGITS_MAX: usize = 3;
+/// Bytes of a CloudEvents `subject`: it names a thing and is shown in tables.
+pub const EVENT_SUBJECT_BYTES_MAX: usize = 256;
+/// Bytes of a CloudEvents attribute name: the limit the specification recommends.
+pub const ATTRIBUTE_NAME_BYTES_MAX: usize = 20;
