@@ -58,3 +58,5 @@ pub const JSON_EXPONENT_DIGITS_MAX: usize = 3;
 pub const EVENT_SUBJECT_BYTES_MAX: usize = 256;
 /// Bytes of a CloudEvents attribute name: the limit the specification recommends.
 pub const ATTRIBUTE_NAME_BYTES_MAX: usize = 20;
+/// Bytes of a content type with its parameters: a longer one names nothing this ledger takes.
+pub const CONTENT_TYPE_BYTES_MAX: usize = 128;
