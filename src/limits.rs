@@ -60,3 +60,7 @@ pub const EVENT_SUBJECT_BYTES_MAX: usize = 256;
 pub const ATTRIBUTE_NAME_BYTES_MAX: usize = 20;
 /// Bytes of a content type with its parameters: a longer one names nothing this ledger takes.
 pub const CONTENT_TYPE_BYTES_MAX: usize = 128;
+/// Bytes of a stream's name: longer or stranger ones (never ours) enter an entry as their hash.
+pub const STREAM_NAME_BYTES_MAX: usize = 128;
+/// Bytes of a reason code in an entry.
+pub const REASON_CODE_BYTES_MAX: usize = 64;
