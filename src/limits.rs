@@ -71,3 +71,7 @@ pub const IDENTITY_BYTES_MAX: usize = 200;
 pub const WINNERS_CACHED_MAX: usize = 150_000;
 /// Holes and forks kept per key: past it the key is hopeless and the alarm long raised.
 pub const CHAIN_MARKS_MAX: usize = 1_000;
+/// Bytes of a stream's name: longer or stranger ones (never ours) enter an entry as their hash.
+pub const STREAM_NAME_BYTES_MAX: usize = 128;
+/// Bytes of a reason code in an entry.
+pub const REASON_CODE_BYTES_MAX: usize = 64;

@@ -3,6 +3,8 @@
 //! The log knows bytes and indexes. It never judges a report ([`crate::admit`]) and never folds one.
 
 pub mod entry;
+mod entry_parse;
+pub mod frontier;
 pub mod tail;
 
 use bytes::Bytes;
