@@ -75,3 +75,16 @@ pub const CHAIN_MARKS_MAX: usize = 1_000;
 pub const STREAM_NAME_BYTES_MAX: usize = 128;
 /// Bytes of a reason code in an entry.
 pub const REASON_CODE_BYTES_MAX: usize = 64;
+/// Bytes of one event schema: it travels as text inside `schema.registered.v1`, whose body is [`BODY_BYTES_MAX`].
+pub const SCHEMA_BYTES_MAX: usize = 32 * 1024;
+/// Depth of a schema with its references followed: the embedded ones stay under 20, a reference cycle runs into it.
+pub const SCHEMA_DEPTH_MAX: usize = 64;
+/// Nodes of a schema with its references followed: the largest embedded one has about 3,000; a chain of doubling
+/// references runs into it.
+pub const SCHEMA_NODES_MAX: usize = 20_000;
+/// Bytes of one compiled pattern of a schema.
+pub const SCHEMA_PATTERN_BYTES_MAX: usize = 256 * 1024;
+/// Faults told per event: enough to repair it, few enough to keep.
+pub const DATA_FAULTS_MAX: usize = 8;
+/// Characters of one fault's text.
+pub const FAULT_CHARS_MAX: usize = 240;

@@ -138,6 +138,10 @@ pub struct Selector {
     /// Only events whose data fields have one of these values.
     #[serde(default, rename = "where", skip_serializing_if = "BTreeMap::is_empty")]
     pub only: BTreeMap<String, Vec<String>>,
+    /// Moves only the parts it belongs to, never the total or its splits: money committed beside money disbursed, FDI
+    /// arrived beside FDI notified. Adding both up would count one won twice.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub beside: bool,
 }
 
 /// One dimension of marginals.
