@@ -88,3 +88,7 @@ pub const SCHEMA_PATTERN_BYTES_MAX: usize = 256 * 1024;
 pub const DATA_FAULTS_MAX: usize = 8;
 /// Characters of one fault's text.
 pub const FAULT_CHARS_MAX: usize = 240;
+/// How long the reader waits for messages before it tells how it is doing.
+pub const READ_WAIT_MS: u64 = 250;
+/// Registries of the past kept for as-of questions; each is some hundred kilobytes.
+pub const REGISTRIES_CACHED_MAX: usize = 8;

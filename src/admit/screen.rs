@@ -15,12 +15,23 @@ use crate::event::envelope::{self, EnvelopeFault};
 use crate::event::subject::{Channel, Subject};
 use crate::event::{Event, Time};
 use crate::limits::{TIME_AHEAD_NS_MAX, TIME_MIN_NS};
-use crate::log::entry::{Body, Entry, Kept};
+use crate::log::entry::{Body, Entry, Kept, Verdict};
 use crate::sign::{Claims, Jws, Verifier};
+
+/// What is taken on trust.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// Nothing: signatures are verified. Live intake and audit.
+    Nothing,
+    /// The verdict in the entry: a signature counts as valid unless the verdict says `signature-wrong`. Rebuilds.
+    Log,
+}
 
 /// What the entry and the registry alone decide.
 #[derive(Debug, Clone)]
 pub struct Screened {
+    /// SHA-256 of the signature header, where there is one: how publishers ask for a report.
+    pub signature: Option<[u8; 32]>,
     /// The report, or why it is refused.
     pub outcome: Result<Report, Refusal>,
     /// Agency named by the subject, where it parses.
@@ -78,7 +89,8 @@ pub fn is_about(kind: &str) -> bool {
 
 /// Screens one entry.
 #[must_use]
-pub fn screen(entry: &Entry, registry: &Registry) -> Screened {
+pub fn screen(entry: &Entry, registry: &Registry, trust: Trust) -> Screened {
+    let signature = entry.signature.as_ref().and_then(Kept::text).map(|text| Sha256::digest(text.as_bytes()).into());
     let subject = match &entry.subject {
         Kept::Text(text) => Subject::parse(text).map_err(|fault| Refusal::whole(Reason::SubjectMalformed, fault.to_string())),
         Kept::Hashed { bytes, .. } => {
@@ -87,24 +99,24 @@ pub fn screen(entry: &Entry, registry: &Registry) -> Screened {
     };
     let subject = match subject {
         Ok(subject) => subject,
-        Err(refusal) => return Screened { outcome: Err(refusal), agency: None, link: None },
+        Err(refusal) => return Screened { signature, outcome: Err(refusal), agency: None, link: None },
     };
     let agency = Some(subject.agency.clone());
     if registry.origin.is_empty() && subject.kind != "ledger.created.v1" {
         let refusal = Refusal::whole(Reason::LedgerNotCreated, "create the ledger first");
-        return Screened { outcome: Err(refusal), agency, link: None };
+        return Screened { signature, outcome: Err(refusal), agency, link: None };
     }
-    match signed(entry, &subject, registry) {
-        Err(refusal) => Screened { outcome: Err(refusal), agency, link: None },
+    match signed(entry, &subject, registry, trust) {
+        Err(refusal) => Screened { signature, outcome: Err(refusal), agency, link: None },
         Ok((jws, link)) => {
             let outcome = claimed(entry, &subject, registry, jws.claims()).and_then(|()| report(entry, subject, registry, &jws));
-            Screened { outcome, agency, link: Some(link) }
+            Screened { signature, outcome, agency, link: Some(link) }
         }
     }
 }
 
 /// The signature, held against the key as registered at this index.
-fn signed(entry: &Entry, subject: &Subject, registry: &Registry) -> Result<(Jws, Link), Refusal> {
+fn signed(entry: &Entry, subject: &Subject, registry: &Registry, trust: Trust) -> Result<(Jws, Link), Refusal> {
     let text = match &entry.signature {
         Some(Kept::Text(text)) => text,
         Some(Kept::Hashed { bytes, .. }) => {
@@ -114,11 +126,10 @@ fn signed(entry: &Entry, subject: &Subject, registry: &Registry) -> Result<(Jws,
         None => return Err(Refusal::whole(Reason::SignatureMissing, "header Ledger-Signature is absent")),
     };
     let jws = Jws::parse(text).map_err(|fault| Refusal::whole(Reason::SignatureMalformed, fault.to_string()))?;
-    let wrong = |fault: crate::sign::SignFault| Refusal::whole(Reason::SignatureWrong, fault.to_string());
     if registry.origin.is_empty() {
         // Entry 0 brings its own key; whether it names it as an authority's is checked when it is applied.
         let verifier = Verifier::parse(jws.kid()).map_err(|fault| Refusal::whole(Reason::SignatureMalformed, fault.to_string()))?;
-        jws.verify_with(&verifier).map_err(wrong)?;
+        verify(&jws, &verifier, entry, trust)?;
     } else {
         let key = registry.keys.get(jws.kid()).ok_or_else(|| Refusal::whole(Reason::KeyUnknown, format!("key {}", jws.kid())))?;
         if let Some(index) = key.revoked {
@@ -128,12 +139,23 @@ fn signed(entry: &Entry, subject: &Subject, registry: &Registry) -> Result<(Jws,
             let detail = format!("key {} belongs to '{}', the subject to '{}'", jws.kid(), key.agency, subject.agency);
             return Err(Refusal::whole(Reason::SubjectForeign, detail));
         }
-        jws.verify_with(&key.verifier).map_err(wrong)?;
+        verify(&jws, &key.verifier, entry, trust)?;
     }
     let claims = jws.claims();
     let prev = claims.prev.as_deref().and_then(hex32);
     let link = Link { key: jws.kid().to_owned(), seq: claims.seq, prev, jws: Sha256::digest(text.as_bytes()).into() };
     Ok((jws, link))
+}
+
+fn verify(jws: &Jws, verifier: &Verifier, entry: &Entry, trust: Trust) -> Result<(), Refusal> {
+    let wrong = |detail: String| Refusal::whole(Reason::SignatureWrong, detail);
+    if trust == Trust::Nothing {
+        return jws.verify_with(verifier).map_err(|fault| wrong(fault.to_string()));
+    }
+    match entry.ruling.as_ref().map(|ruling| &ruling.verdict) {
+        Some(Verdict::Refused(code)) if code == Reason::SignatureWrong.code() => Err(wrong("when it was recorded".to_owned())),
+        _ => Ok(()),
+    }
 }
 
 /// 32 bytes from lower-case hex.

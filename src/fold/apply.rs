@@ -27,6 +27,8 @@ pub struct Folded<'a> {
     pub agency: Option<&'a str>,
     /// Place in the key's chain, where the signature is valid.
     pub link: Option<&'a Link>,
+    /// SHA-256 of the signature header, where there is one.
+    pub signature: Option<[u8; 32]>,
 }
 
 impl<R: Rows> State<R> {
@@ -44,6 +46,12 @@ impl<R: Rows> State<R> {
         self.note(b'e', &entry.index);
         if let Some(link) = entry.link {
             self.follow(link, entry)?;
+        }
+        if let Some(signature) = &entry.signature {
+            let key = lookup::signature_key(signature);
+            if self.lookup(&key)?.is_none() {
+                self.put_lookup(key, entry.index);
+            }
         }
         match outcome {
             Ok(decision) => {

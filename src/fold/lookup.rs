@@ -21,6 +21,12 @@ pub fn thing_key(indicator: u16, stage: u16, identity: &[String]) -> LookupKey {
     key("thing", &parts)
 }
 
+/// Key under which the index of the first entry with that signature header is kept, by the header's SHA-256.
+#[must_use]
+pub fn signature_key(sha256: &[u8; 32]) -> LookupKey {
+    key("signature", &[sha256])
+}
+
 /// First 16 bytes of SHA-256 over the namespace and the parts, each behind its length.
 #[must_use]
 pub fn key(namespace: &str, parts: &[&[u8]]) -> LookupKey {

@@ -1,1 +1,21 @@
-//! (room under construction)
+//! The sole writer: read, admit, append, fold, commit, announce.
+//!
+//! ```text
+//! JetStream ─▶ reader (task) ─▶ screen (all cores) ─▶ decide, append, fold, commit (one thread) ─▶ shared ─▶ announce
+//! ```
+//!
+//! - [`core`] holds the commit order and the crash after each step. Recovery calls the same functions: entries that the
+//!   tail holds and the store does not are folded by [`core::Core::replay`], which shares one private function with the live path.
+//! - [`run`] joins reader and core; [`shared`] is what readers hold; [`announce`] fills the key-value bucket;
+//!   [`service`] answers publishers. Nothing here serves HTTP.
+
+pub mod announce;
+pub mod bootstrap;
+pub mod core;
+pub mod halt;
+pub mod run;
+pub mod service;
+pub mod shared;
+
+pub use halt::Halt;
+pub use shared::{Health, Shared};

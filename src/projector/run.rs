@@ -1,0 +1,235 @@
+//! The projector at work: a task reads the stream, a thread screens on all cores, a thread commits.
+//!
+//! Two batches are in flight at most, so memory is bounded by them. A doubt about the store never stops the ledger for
+//! good: the store is set aside and folded anew from the log, readers keep the old one until then.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use super::core::{Core, Ready, check_clock, screen_all};
+use super::halt::Halt;
+use super::shared::{Health, Shared};
+use crate::admit::screen::Trust;
+use crate::catalogue::registry::Registry;
+use crate::event::Time;
+use crate::limits::{COMMIT_BYTES_MAX, COMMIT_MESSAGES_MAX, READ_WAIT_MS};
+use crate::log::Arrival;
+use crate::log::entry::Entry;
+use crate::stream::Link;
+use crate::stream::read::Reader;
+
+/// Where a ledger lives and what it reads.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    /// Folder of the log.
+    pub log: PathBuf,
+    /// Folder of the store.
+    pub store: PathBuf,
+    /// Stream name: `LEDGER_1`.
+    pub stream: String,
+    /// Messages per commit; [`COMMIT_MESSAGES_MAX`] unless a test asks for another.
+    pub commit_messages_max: usize,
+}
+
+impl Ledger {
+    /// The layout of a data folder.
+    #[must_use]
+    pub fn in_folder(data: &Path, stream: &str) -> Self {
+        Ledger {
+            log: data.join("log"),
+            store: data.join("store"),
+            stream: stream.to_owned(),
+            commit_messages_max: COMMIT_MESSAGES_MAX,
+        }
+    }
+}
+
+/// A running projector.
+pub struct Projector {
+    /// What readers hold.
+    pub shared: Shared,
+    stop: watch::Sender<bool>,
+    reading: tokio::task::JoinHandle<()>,
+    committing: std::thread::JoinHandle<Result<(), Halt>>,
+}
+
+/// Opens log and store; where the store cannot be trusted, sets it aside and folds the log into a new one.
+///
+/// # Errors
+/// [`Halt`], other than a doubt about the store.
+pub fn open(ledger: &Ledger, progress: &mut dyn FnMut(u64, u64)) -> Result<Core, Halt> {
+    match Core::open(&ledger.log, &ledger.store, progress) {
+        Err(halt) if halt.is_doubt() => {
+            let aside = crate::store::set_aside(&ledger.store)?;
+            tracing::warn!(%halt, aside = %aside.display(), "store set aside; folding the log anew");
+            Core::open(&ledger.log, &ledger.store, progress)
+        }
+        other => other,
+    }
+}
+
+type Screened = Result<(Vec<Ready>, Arc<Registry>), Halt>;
+
+impl Projector {
+    /// Starts reading at the log's end.
+    ///
+    /// # Errors
+    /// [`Halt`] where stream and log do not fit from the start.
+    pub async fn start(core: Core, link: Link, ledger: Ledger) -> Result<Self, Halt> {
+        let shared = Shared::new(core.reader(), core.log(), core.registry());
+        let reader = Reader::open(link, &ledger.stream, core.size() + 1, None).await?;
+        let (stop, stopped) = watch::channel(false);
+        let (arrived, arrivals) = mpsc::channel::<Result<Vec<Arrival>, Halt>>(1);
+        let (screened, ready) = std::sync::mpsc::sync_channel::<Screened>(1);
+        let registry = Arc::new(Mutex::new(core.registry()));
+        let reading = tokio::spawn(read(reader, ledger.clone(), shared.clone(), arrived, stopped));
+        let (screening_registry, size) = (registry.clone(), core.size());
+        std::thread::Builder::new()
+            .name("screen".to_owned())
+            .spawn(move || screen_loop(arrivals, size, &screening_registry, &screened))
+            .map_err(|error| thread_failed(&error))?;
+        let committer = Committer { core: Some(core), ledger, shared: shared.clone(), registry };
+        let committing = std::thread::Builder::new()
+            .name("commit".to_owned())
+            .spawn(move || committer.run(&ready))
+            .map_err(|error| thread_failed(&error))?;
+        Ok(Projector { shared, stop, reading, committing })
+    }
+
+    /// Stops after the commit at hand; store flushed and closed.
+    ///
+    /// # Errors
+    /// The [`Halt`] it stopped with earlier, if any.
+    pub async fn stop(self) -> Result<(), Halt> {
+        // The reader may be gone already, halted.
+        let _ = self.stop.send(true);
+        let _ = self.reading.await;
+        let joined = tokio::task::spawn_blocking(move || self.committing.join()).await;
+        match joined {
+            Ok(Ok(result)) => result,
+            _ => Err(Halt::Stopped),
+        }
+    }
+}
+
+fn thread_failed(error: &std::io::Error) -> Halt {
+    Halt::Store(crate::store::StoreError::Changes(format!("no thread could be started: {error}")))
+}
+
+async fn read(
+    mut reader: Reader,
+    ledger: Ledger,
+    shared: Shared,
+    arrived: mpsc::Sender<Result<Vec<Arrival>, Halt>>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let wait = Duration::from_millis(READ_WAIT_MS);
+    loop {
+        let batch = tokio::select! {
+            _ = stopped.changed() => return,
+            batch = reader.next_batch(ledger.commit_messages_max, COMMIT_BYTES_MAX, wait) => batch,
+        };
+        let batch = batch.map_err(Halt::from);
+        let over = batch.is_err();
+        let waiting = reader.pending();
+        if waiting > 0 {
+            shared.set_health(Health::CatchingUp { size: *shared.sizes().borrow(), waiting });
+        } else if !over && batch.as_ref().is_ok_and(Vec::is_empty) {
+            shared.set_health(if reader.connected() { Health::Ready } else { Health::Disconnected });
+        }
+        let empty = batch.as_ref().is_ok_and(Vec::is_empty);
+        if !empty && (arrived.send(batch).await.is_err() || over) {
+            return;
+        }
+    }
+}
+
+fn screen_loop(
+    mut arrivals: mpsc::Receiver<Result<Vec<Arrival>, Halt>>,
+    mut size: u64,
+    registry: &Mutex<Arc<Registry>>,
+    screened: &std::sync::mpsc::SyncSender<Screened>,
+) {
+    while let Some(batch) = arrivals.blocking_recv() {
+        let ready = batch.and_then(|arrivals| {
+            let entries = entries_of(&arrivals, &mut size)?;
+            let registry = registry.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            Ok((screen_all(entries, &registry, Trust::Nothing), registry))
+        });
+        let over = ready.is_err();
+        if screened.send(ready).is_err() || over {
+            return;
+        }
+    }
+}
+
+/// Entries of arrivals: in a stream's life indexes follow sequences without a hole.
+fn entries_of(arrivals: &[Arrival], size: &mut u64) -> Result<Vec<Entry>, Halt> {
+    let now = Time::now();
+    let mut entries = Vec::with_capacity(arrivals.len());
+    for arrival in arrivals {
+        if arrival.sequence != *size + 1 {
+            return Err(Halt::Apart { sequence: arrival.sequence, size: *size });
+        }
+        check_clock(arrival.sequence, arrival.recorded, now)?;
+        entries.push(Entry::of_arrival(*size, arrival));
+        *size += 1;
+    }
+    Ok(entries)
+}
+
+struct Committer {
+    core: Option<Core>,
+    ledger: Ledger,
+    shared: Shared,
+    registry: Arc<Mutex<Arc<Registry>>>,
+}
+
+impl Committer {
+    fn run(mut self, ready: &std::sync::mpsc::Receiver<Screened>) -> Result<(), Halt> {
+        while let Ok(batch) = ready.recv() {
+            if let Err(halt) = batch.and_then(|(ready, registry)| self.commit(ready, &registry)) {
+                tracing::error!(%halt, "intake halted");
+                self.shared.set_health(Health::Halted(halt.to_string()));
+                return Err(halt);
+            }
+        }
+        match self.core.take() {
+            Some(core) => core.close(),
+            None => Ok(()),
+        }
+    }
+
+    fn commit(&mut self, ready: Vec<Ready>, registry: &Arc<Registry>) -> Result<(), Halt> {
+        let Some(core) = self.core.as_mut() else { return Err(Halt::Stopped) };
+        let entries: Vec<Entry> = ready.iter().map(|ready| ready.entry.clone()).collect();
+        match core.commit(ready, registry) {
+            Ok(()) => {}
+            Err(halt) if halt.is_doubt() => self.rebuild(&halt, entries)?,
+            Err(halt) => return Err(halt),
+        }
+        let Some(core) = self.core.as_ref() else { return Err(Halt::Stopped) };
+        *self.registry.lock().unwrap_or_else(PoisonError::into_inner) = core.registry();
+        self.shared.publish(core.reader(), core.registry());
+        Ok(())
+    }
+
+    /// The store is in doubt: a new one is folded from the log, then the batch at hand goes on where the log ends.
+    fn rebuild(&mut self, why: &Halt, entries: Vec<Entry>) -> Result<(), Halt> {
+        tracing::warn!(%why, "rebuilding the store from the log");
+        drop(self.core.take());
+        let aside = crate::store::set_aside(&self.ledger.store)?;
+        tracing::warn!(aside = %aside.display(), "store set aside");
+        let mut core = open(&self.ledger, &mut |_, _| {})?;
+        let rest: Vec<_> = entries.into_iter().filter(|entry| entry.index >= core.size()).collect();
+        let registry = core.registry();
+        if !rest.is_empty() {
+            core.commit(screen_all(rest, &registry, Trust::Nothing), &registry)?;
+        }
+        self.core = Some(core);
+        Ok(())
+    }
+}

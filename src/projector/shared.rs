@@ -1,0 +1,149 @@
+//! What readers hold while the projector writes: the store's reader, the log, the registry now and as of a size, health.
+//!
+//! Never writes. Readers survive a store that is set aside and made anew: they ask again through [`Shared`].
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use tokio::sync::watch;
+
+use super::core::registry_of;
+use super::halt::Halt;
+use crate::catalogue::registry::Registry;
+use crate::event::Time;
+use crate::limits::REGISTRIES_CACHED_MAX;
+use crate::log::tail::{TailFault, TailReader};
+use crate::store::Reader;
+
+/// How the projector is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Health {
+    /// Opening log and store.
+    Starting,
+    /// Folding what is behind: entries folded, messages known to be waiting.
+    CatchingUp {
+        /// Folded.
+        size: u64,
+        /// Waiting.
+        waiting: u64,
+    },
+    /// Caught up.
+    Ready,
+    /// NATS does not answer; figures are served as they are.
+    Disconnected,
+    /// Intake stopped with a finding; figures are served as they are.
+    Halted(String),
+}
+
+/// The handle readers share. Cheap to clone.
+#[derive(Clone)]
+pub struct Shared {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    log: TailReader,
+    held: RwLock<Held>,
+    size: watch::Sender<u64>,
+    health: watch::Sender<Health>,
+    past: Mutex<VecDeque<(usize, Arc<Registry>)>>,
+}
+
+struct Held {
+    reader: Reader,
+    registry: Arc<Registry>,
+}
+
+impl Shared {
+    /// Over an open ledger.
+    #[must_use]
+    pub fn new(reader: Reader, log: TailReader, registry: Arc<Registry>) -> Self {
+        let size = reader.position().size;
+        let inner = Inner {
+            log,
+            held: RwLock::new(Held { reader, registry }),
+            size: watch::Sender::new(size),
+            health: watch::Sender::new(Health::Starting),
+            past: Mutex::new(VecDeque::new()),
+        };
+        Shared { inner: Arc::new(inner) }
+    }
+
+    /// Reads the store as of its last commit.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        self.inner.held.read().unwrap_or_else(PoisonError::into_inner).reader.clone()
+    }
+
+    /// Reads the log.
+    #[must_use]
+    pub fn log(&self) -> TailReader {
+        self.inner.log.clone()
+    }
+
+    /// The registry as of the last commit.
+    #[must_use]
+    pub fn registry(&self) -> Arc<Registry> {
+        self.inner.held.read().unwrap_or_else(PoisonError::into_inner).registry.clone()
+    }
+
+    /// The registry as of a log size: governance is folded anew, and the last few results are kept.
+    ///
+    /// # Errors
+    /// [`Halt`] where rows cannot be trusted.
+    pub fn registry_at(&self, size: u64) -> Result<Arc<Registry>, Halt> {
+        let (reader, registry) = {
+            let held = self.inner.held.read().unwrap_or_else(PoisonError::into_inner);
+            (held.reader.clone(), held.registry.clone())
+        };
+        if size >= reader.position().size {
+            return Ok(registry);
+        }
+        let rows = reader.governance_until(size)?;
+        let mut past = self.inner.past.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, known)) = past.iter().find(|(count, _)| *count == rows.len()) {
+            return Ok(known.clone());
+        }
+        let made = Arc::new(registry_of(&rows)?);
+        past.push_back((rows.len(), made.clone()));
+        if past.len() > REGISTRIES_CACHED_MAX {
+            past.pop_front();
+        }
+        Ok(made)
+    }
+
+    /// Entries recorded by then, by the running maximum of `recorded`.
+    ///
+    /// # Errors
+    /// [`TailFault`].
+    pub fn size_at(&self, time: Time) -> Result<u64, TailFault> {
+        Ok(self.inner.log.size_at(time)?.min(*self.inner.size.borrow()))
+    }
+
+    /// Entries folded, as it grows.
+    #[must_use]
+    pub fn sizes(&self) -> watch::Receiver<u64> {
+        self.inner.size.subscribe()
+    }
+
+    /// How the projector is doing, as it changes.
+    #[must_use]
+    pub fn health(&self) -> watch::Receiver<Health> {
+        self.inner.health.subscribe()
+    }
+
+    pub(super) fn set_health(&self, health: Health) {
+        self.inner.health.send_if_modified(|held| {
+            let changed = *held != health;
+            *held = health;
+            changed
+        });
+    }
+
+    /// Step 3 of the commit order.
+    pub(super) fn publish(&self, reader: Reader, registry: Arc<Registry>) {
+        let size = reader.position().size;
+        *self.inner.held.write().unwrap_or_else(PoisonError::into_inner) = Held { reader, registry };
+        self.inner.size.send_replace(size);
+    }
+}
