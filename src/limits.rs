@@ -88,3 +88,10 @@ pub const SCHEMA_PATTERN_BYTES_MAX: usize = 256 * 1024;
 pub const DATA_FAULTS_MAX: usize = 8;
 /// Characters of one fault's text.
 pub const FAULT_CHARS_MAX: usize = 240;
+/// Bytes that one read of the tail asks for while going through it: few calls, little memory.
+pub const TAIL_READ_BYTES: usize = 1024 * 1024;
+/// Rows at the end of `tail.index` that are checked against their frames on opening.
+pub const TAIL_INDEX_CHECK_ROWS: u64 = 16;
+/// Rows that opening steps back over where a crash left the end of `tail.index` unwritten, before it rebuilds it: more than
+/// any commit's.
+pub const TAIL_INDEX_STEP_BACK_MAX: u64 = 8_192;
