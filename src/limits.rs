@@ -92,3 +92,18 @@ pub const FAULT_CHARS_MAX: usize = 240;
 pub const READ_WAIT_MS: u64 = 250;
 /// Registries of the past kept for as-of questions; each is some hundred kilobytes.
 pub const REGISTRIES_CACHED_MAX: usize = 8;
+/// Bytes that one read of the tail asks for while going through it: few calls, little memory.
+pub const TAIL_READ_BYTES: usize = 1024 * 1024;
+/// Rows at the end of `tail.index` that are checked against their frames on opening.
+pub const TAIL_INDEX_CHECK_ROWS: u64 = 16;
+/// Rows that opening steps back over where a crash left the end of `tail.index` unwritten, before it rebuilds it: more than
+/// any commit's.
+pub const TAIL_INDEX_STEP_BACK_MAX: u64 = 8_192;
+/// Holes kept per key. A hostile key holder can make one with every report; the last one then swallows those after it.
+pub const CHAIN_HOLES_MAX: usize = 64;
+/// Forks kept per key: one is already proof enough.
+pub const CHAIN_FORKS_MAX: usize = 64;
+/// Greatest `seq` and `size` in claims: JSON numbers are exact up to here in every language (2^53 - 1).
+pub const CLAIM_NUMBER_MAX: u64 = 9_007_199_254_740_991;
+/// Bytes read of a key file: a seed has 58 and a line end.
+pub const KEY_FILE_BYTES_MAX: u64 = 128;
