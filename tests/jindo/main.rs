@@ -1,0 +1,4 @@
+//! The one integration binary. Each module is a table of cases against real parts: a real `nats-server`, real files.
+
+mod nats;
+mod stream;
