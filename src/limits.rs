@@ -70,6 +70,8 @@ pub const PULL_EXPIRES_MS: u64 = 30_000;
 pub const PULL_HEARTBEAT_MS: u64 = 1_000;
 /// While nothing arrives the reader compares the stream's state with its position this often.
 pub const READ_CHECK_EVERY_MS: u64 = 2_000;
+/// A batch that is not full waits this long for messages known to be in the stream: each commit costs an fdatasync.
+pub const READ_LINGER_MS: u64 = 10;
 /// Messages read one by one as JSON after the fast road failed at one of them: doubles while it keeps failing.
 pub const RAW_RUN_MAX: usize = 1_024;
 /// Messages read one by one in flight.

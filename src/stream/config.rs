@@ -75,6 +75,9 @@ const SERVICE: [&str; 8] = [
     "jindo.status.>",
 ];
 
+/// What the account of the agencies may reach in the account of the ledger.
+const SHARED: [&str; 3] = ["ledger.report.>", "ledger.govern.>", "jindo.>"];
+
 /// What a dashboard asks to get and watch keys of the bucket.
 const BUCKET: [&str; 6] = [
     "$JS.API.INFO",
@@ -149,17 +152,32 @@ pub fn config_text(config: &NatsConfig) -> Result<String, ConfigError> {
     let _ = write!(
         text,
         "\njetstream {{\n    store_dir: \"{}\"\n    # Without this an acknowledged message is not on disk for up to two \
-         minutes.\n    sync_interval: always\n}}\n\nauthorization {{\n  users: \
-         [\n",
+         minutes.\n    sync_interval: always\n}}\n\n",
         checked(&config.store_dir.to_string_lossy())?,
     );
     let mut seen = std::collections::BTreeSet::new();
     let mut once =
         |key: &str| if seen.insert(key.to_owned()) { Ok(()) } else { Err(ConfigError::Twice(key.to_owned())) };
+    text.push_str(
+        "accounts {\n  # The stream, the bucket, the projector.\n  LEDGER {\n    jetstream: enabled\n    users: [\n",
+    );
     for key in &config.operators {
         once(public_key(key)?)?;
         let _ = write!(text, "    # operator\n    {{ nkey: {key} }}\n");
     }
+    for key in &config.dashboards {
+        once(public_key(key)?)?;
+        let publish: Vec<String> = SERVICE.iter().chain(&BUCKET).map(|s| (*s).to_owned()).collect();
+        user(&mut text, "dashboard", key, &publish, &["_INBOX.>".to_owned()]);
+    }
+    let _ = write!(
+        text,
+        "    ]\n    exports: [ {} ]\n  }}\n  # An account of their own: what the server publishes on an agency's behalf (an \
+         acknowledgement, to any\n  # subject the agency names) cannot reach the bucket or the JetStream API.\n  AGENCIES \
+         {{\n    imports: [ {} ]\n    users: [\n",
+        SHARED.map(|subject| format!("{{ service: \"{subject}\" }}")).join(", "),
+        SHARED.map(|subject| format!("{{ service: {{ account: LEDGER, subject: \"{subject}\" }} }}")).join(", "),
+    );
     let mut agencies = config.agencies.clone();
     agencies.sort();
     agencies.dedup();
@@ -170,12 +188,7 @@ pub fn config_text(config: &NatsConfig) -> Result<String, ConfigError> {
         publish.extend(SERVICE.map(str::to_owned));
         user(&mut text, &format!("agency {code}"), key, &publish, &[format!("{}.>", inbox_prefix(code))]);
     }
-    for key in &config.dashboards {
-        once(public_key(key)?)?;
-        let publish: Vec<String> = SERVICE.iter().chain(&BUCKET).map(|s| (*s).to_owned()).collect();
-        user(&mut text, "dashboard", key, &publish, &["_INBOX.>".to_owned()]);
-    }
-    text.push_str("  ]\n}\n");
+    text.push_str("    ]\n  }\n}\n");
     Ok(text)
 }
 

@@ -22,7 +22,7 @@ use crate::{
     event::Time,
     limits::{
         MESSAGE_BYTES_MAX, PULL_BYTES_MAX, PULL_EXPIRES_MS, PULL_HEARTBEAT_MS, PULL_MESSAGES_MAX, RAW_IN_FLIGHT_MAX,
-        RAW_RUN_MAX, READ_CHECK_EVERY_MS,
+        RAW_RUN_MAX, READ_CHECK_EVERY_MS, READ_LINGER_MS,
     },
     log::Arrival,
 };
@@ -251,8 +251,9 @@ impl Reader {
         self.link.client.connection_state() == async_nats::connection::State::Connected
     }
 
-    /// The next messages in order: returns as soon as there is at least one and nothing more is at hand, or a limit is
-    /// reached; empty after `wait` without any (also while the server is away: it resumes by itself).
+    /// The next messages in order: returns as soon as there is at least one and the stream holds no more, or a limit is
+    /// reached, or `READ_LINGER_MS` after the first; empty after `wait` without any (also while the server is away: it
+    /// resumes by itself).
     ///
     /// # Errors
     /// [`ReadError::Finding`] where the stream is not what it was; messages before the fault were returned by earlier
@@ -264,7 +265,7 @@ impl Reader {
         wait: Duration,
     ) -> Result<Vec<Arrival>, ReadError> {
         let deadline = Instant::now() + wait;
-        let (mut batch, mut bytes) = (Vec::new(), 0usize);
+        let (mut batch, mut bytes, mut linger) = (Vec::new(), 0usize, deadline);
         while batch.len() < messages_max.max(1) && bytes < bytes_max.max(1) {
             if self.pull.is_none() {
                 if !batch.is_empty() {
@@ -276,14 +277,23 @@ impl Reader {
                     Resumed::Open(raw) => return Ok(raw),
                 }
             }
-            let step = if batch.is_empty() { self.wait_step(deadline).await? } else { self.ready_step() };
+            let step = match self.ready_step() {
+                Step::Nothing if batch.is_empty() => self.wait_step(deadline).await?,
+                // More is on its way: a full batch makes the commit cheap.
+                Step::Nothing if self.pending() > 0 => self.wait_step(linger).await?,
+                step => step,
+            };
             match step {
                 Step::Arrived(arrival) => {
+                    if batch.is_empty() {
+                        linger = deadline.min(Instant::now() + Duration::from_millis(READ_LINGER_MS));
+                    }
                     bytes += arrival.body.len() + arrival.subject.len();
                     batch.push(*arrival);
                 }
-                Step::Nothing if !batch.is_empty() || Instant::now() >= deadline => break,
-                Step::Nothing => {}
+                Step::Nothing if batch.is_empty() && Instant::now() < deadline => {}
+                Step::Nothing if !batch.is_empty() && self.pending() > 0 && Instant::now() < linger => {}
+                Step::Nothing => break,
                 Step::Broken(why) => {
                     tracing::debug!(why, next = self.next, "fast road broken");
                     self.leave();
