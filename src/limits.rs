@@ -38,6 +38,46 @@ pub const COMMIT_EVENTS_MAX: usize = 20_000;
 pub const PUBLISH_BATCH_MAX: usize = 500;
 /// How long a publisher waits for an acknowledgement before it asks what became of the report.
 pub const PUBLISH_TIMEOUT_MS: u64 = 5_000;
+/// Bytes in one atomic publish batch: the server stages a batch in memory until its commit.
+pub const PUBLISH_BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Single messages in flight while batches are exhausted: under `sync_interval: always` more buys nothing.
+pub const PUBLISH_IN_FLIGHT_MAX: usize = 256;
+/// Permission violations kept for callers that have not read them yet.
+pub const VIOLATIONS_KEPT_MAX: usize = 1_024;
+/// Oldest `nats-server` with atomic batches: (major, minor).
+pub const NATS_VERSION_MIN: (i64, i64) = (2, 12);
+/// Oldest `nats-server` that `up` starts by itself: earlier ones carry published vulnerabilities.
+pub const NATS_VERSION_OWN_MIN: (i64, i64) = (2, 14);
+/// How long a freshly started `nats-server` may take until it listens: recovery of a large stream reads its index.
+pub const NATS_START_MS_MAX: u64 = 30_000;
+/// How long `nats-server` may take to stop before it is killed: it flushes its store first.
+pub const NATS_STOP_MS_MAX: u64 = 10_000;
+/// Restarts of a `nats-server` that keeps dying before `up` gives up, counted until it lived for a minute.
+pub const NATS_RESTARTS_MAX: u32 = 10;
+/// A `nats-server` that lived this long has recovered: its restarts are counted from zero again.
+pub const NATS_HEALTHY_MS: u64 = 60_000;
+/// Longest pause between two restarts of `nats-server`.
+pub const NATS_RESTART_PAUSE_MS_MAX: u64 = 5_000;
+/// Bytes of the child's log file before it rotates.
+pub const NATS_LOG_BYTES_MAX: u64 = 10 * 1024 * 1024;
+/// Messages asked for in one pull: large enough that the wire never idles.
+pub const PULL_MESSAGES_MAX: usize = 4_096;
+/// Bytes asked for in one pull; two pulls may be outstanding, so this bounds the reader's memory.
+pub const PULL_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// A pull asks anew after this.
+pub const PULL_EXPIRES_MS: u64 = 30_000;
+/// A pull with nothing to deliver says so this often; twice this without a word and the reader resumes.
+pub const PULL_HEARTBEAT_MS: u64 = 1_000;
+/// While nothing arrives the reader compares the stream's state with its position this often.
+pub const READ_CHECK_EVERY_MS: u64 = 2_000;
+/// A batch that is not full waits this long for messages known to be in the stream: each commit costs an fdatasync.
+pub const READ_LINGER_MS: u64 = 10;
+/// Messages read one by one as JSON after the fast road failed at one of them: doubles while it keeps failing.
+pub const RAW_RUN_MAX: usize = 1_024;
+/// Messages read one by one in flight.
+pub const RAW_IN_FLIGHT_MAX: usize = 64;
+/// Wait for an answer of the JetStream API.
+pub const API_TIMEOUT_MS: u64 = 5_000;
 /// Fraction digits of an [`crate::event::amount::Amount`].
 pub const AMOUNT_SCALE: u32 = 6;
 /// Digits before the decimal point of an amount: 10^24 won is a million times the world's output.
@@ -69,8 +109,6 @@ pub const FIGURE_MILLIONTHS_MAX: i128 = 10_i128.pow(30);
 pub const IDENTITY_BYTES_MAX: usize = 200;
 /// Winning statements per series and day kept in memory by the fold: about 30 MB.
 pub const WINNERS_CACHED_MAX: usize = 150_000;
-/// Holes and forks kept per key: past it the key is hopeless and the alarm long raised.
-pub const CHAIN_MARKS_MAX: usize = 1_000;
 /// Bytes of a stream's name: longer or stranger ones (never ours) enter an entry as their hash.
 pub const STREAM_NAME_BYTES_MAX: usize = 128;
 /// Bytes of a reason code in an entry.

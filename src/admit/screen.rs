@@ -16,7 +16,8 @@ use crate::event::subject::{Channel, Subject};
 use crate::event::{Event, Time};
 use crate::limits::{TIME_AHEAD_NS_MAX, TIME_MIN_NS};
 use crate::log::entry::{Body, Entry, Kept, Verdict};
-use crate::sign::{Claims, Jws, Verifier};
+use crate::sign::{ClaimFault, Claims, Jws, verifying_key};
+use ed25519_dalek::VerifyingKey;
 
 /// What is taken on trust.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,26 +129,25 @@ fn signed(entry: &Entry, subject: &Subject, registry: &Registry, trust: Trust) -
     let jws = Jws::parse(text).map_err(|fault| Refusal::whole(Reason::SignatureMalformed, fault.to_string()))?;
     if registry.origin.is_empty() {
         // Entry 0 brings its own key; whether it names it as an authority's is checked when it is applied.
-        let verifier = Verifier::parse(jws.kid()).map_err(|fault| Refusal::whole(Reason::SignatureMalformed, fault.to_string()))?;
+        let verifier = verifying_key(jws.key()).ok_or_else(|| Refusal::whole(Reason::SignatureMalformed, "kid is no key"))?;
         verify(&jws, &verifier, entry, trust)?;
     } else {
-        let key = registry.keys.get(jws.kid()).ok_or_else(|| Refusal::whole(Reason::KeyUnknown, format!("key {}", jws.kid())))?;
+        let key = registry.keys.get(jws.key()).ok_or_else(|| Refusal::whole(Reason::KeyUnknown, format!("key {}", jws.key())))?;
         if let Some(index) = key.revoked {
-            return Err(Refusal::whole(Reason::KeyRevoked, format!("key {} was revoked by entry {index}", jws.kid())));
+            return Err(Refusal::whole(Reason::KeyRevoked, format!("key {} was revoked by entry {index}", jws.key())));
         }
         if *key.agency != *subject.agency {
-            let detail = format!("key {} belongs to '{}', the subject to '{}'", jws.kid(), key.agency, subject.agency);
+            let detail = format!("key {} belongs to '{}', the subject to '{}'", jws.key(), key.agency, subject.agency);
             return Err(Refusal::whole(Reason::SubjectForeign, detail));
         }
         verify(&jws, &key.verifier, entry, trust)?;
     }
     let claims = jws.claims();
-    let prev = claims.prev.as_deref().and_then(hex32);
-    let link = Link { key: jws.kid().to_owned(), seq: claims.seq, prev, jws: Sha256::digest(text.as_bytes()).into() };
+    let link = Link { key: jws.key().to_owned(), seq: claims.seq, prev: claims.prev, jws: jws.sha256() };
     Ok((jws, link))
 }
 
-fn verify(jws: &Jws, verifier: &Verifier, entry: &Entry, trust: Trust) -> Result<(), Refusal> {
+fn verify(jws: &Jws, verifier: &VerifyingKey, entry: &Entry, trust: Trust) -> Result<(), Refusal> {
     let wrong = |detail: String| Refusal::whole(Reason::SignatureWrong, detail);
     if trust == Trust::Nothing {
         return jws.verify_with(verifier).map_err(|fault| wrong(fault.to_string()));
@@ -158,44 +158,18 @@ fn verify(jws: &Jws, verifier: &Verifier, entry: &Entry, trust: Trust) -> Result
     }
 }
 
-/// 32 bytes from lower-case hex.
-#[must_use]
-pub fn hex32(text: &str) -> Option<[u8; 32]> {
-    let bytes = text.as_bytes();
-    let digit = |byte: u8| (byte as char).to_digit(16).filter(|_| !byte.is_ascii_uppercase()).map(|value| value as u8);
-    let mut out = [0_u8; 32];
-    if bytes.len() != 64 {
-        return None;
-    }
-    for (place, pair) in out.iter_mut().zip(bytes.chunks_exact(2)) {
-        *place = digit(pair[0])? * 16 + digit(pair[1])?;
-    }
-    Some(out)
-}
-
 /// What the signature claims, held against the entry.
 fn claimed(entry: &Entry, subject: &Subject, registry: &Registry, claims: &Claims) -> Result<(), Refusal> {
-    if !registry.origin.is_empty() && claims.aud != registry.origin {
-        let detail = format!("signed for '{}', this is '{}'", claims.aud, registry.origin);
-        return Err(Refusal::whole(Reason::ClaimsOrigin, detail));
-    }
-    if claims.sub != subject.to_string() {
-        return Err(Refusal::whole(Reason::ClaimsSubject, format!("signed for '{}'", claims.sub)));
-    }
-    let content_type = match &entry.content_type {
-        Some(Kept::Text(text)) => text.as_str(),
-        _ => "",
-    };
-    if claims.cty != content_type {
-        return Err(Refusal::whole(Reason::ClaimsBody, format!("cty is '{}', the header says '{content_type}'", claims.cty)));
-    }
-    let digest: [u8; 32] = match &entry.body {
-        Body::Bytes(bytes) => Sha256::digest(bytes).into(),
-        Body::Hashed { sha256, .. } => *sha256,
-    };
-    if hex32(&claims.sha256) != Some(digest) {
-        return Err(Refusal::whole(Reason::ClaimsBody, "sha256 is not that of the body"));
-    }
+    let content_type = entry.content_type.as_ref().and_then(Kept::text).unwrap_or("");
+    let origin = if registry.origin.is_empty() { &claims.aud } else { &registry.origin };
+    claims.check(&subject.to_string(), content_type, &entry.body.sha256(), origin).map_err(|fault| {
+        let reason = match &fault {
+            ClaimFault::Origin { .. } => Reason::ClaimsOrigin,
+            ClaimFault::Subject { .. } => Reason::ClaimsSubject,
+            ClaimFault::ContentType { .. } | ClaimFault::Body { .. } => Reason::ClaimsBody,
+        };
+        Refusal::whole(reason, fault.to_string())
+    })?;
     if let Some(state) = registry.agencies.get(subject.agency.as_str()) {
         let day = entry.recorded.day();
         let early = state.info.valid_from.is_some_and(|from| day < from.first_day());

@@ -11,7 +11,7 @@ use super::registry::{
 use crate::event::governance as body;
 use crate::event::schema::Schema;
 use crate::event::{Date, Time};
-use crate::sign::Verifier;
+use crate::sign::verifying_key;
 
 /// Why a governance event was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -169,7 +169,7 @@ impl Registry {
                 Err(contradiction(format!("key {key} belongs to '{}' or was revoked: make a new one", known.agency)))
             };
         }
-        let verifier = Verifier::parse(key).map_err(|error| contradiction(format!("key {key}: {error}")))?;
+        let verifier = verifying_key(key).ok_or_else(|| contradiction(format!("'{key}' is no NKey public user key (U…)")))?;
         let state = KeyState { agency: agency.clone(), added: act.index, added_by: act.agency.into(), revoked: None, verifier };
         self.keys.insert(key.into(), state);
         Ok(())

@@ -72,7 +72,7 @@ pub struct KeyState {
     /// Index from which it is refused.
     pub revoked: Option<u64>,
     /// The key, decompressed once: verification needs it for every report.
-    pub verifier: crate::sign::Verifier,
+    pub verifier: ed25519_dalek::VerifyingKey,
 }
 
 /// A schema.

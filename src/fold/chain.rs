@@ -6,7 +6,8 @@ use super::lookup;
 use super::rows::{ChainRow, LookupKey};
 use crate::admit::screen::Link;
 use crate::event::Time;
-use crate::limits::CHAIN_MARKS_MAX;
+use crate::limits::CHAIN_FORKS_MAX;
+use crate::sign::ChainState;
 
 /// Lookup key under which [`fingerprint`] of the JWS with that `seq` is kept: it tells a redelivery from a fork.
 #[must_use]
@@ -24,48 +25,22 @@ pub fn fingerprint(link: &Link) -> u64 {
 
 /// The chain after a validly signed entry. `known` is the fingerprint kept for that `seq`, if it was seen before.
 #[must_use]
-pub fn follow(mut row: ChainRow, link: &Link, known: Option<u64>, index: u64, recorded: Time) -> ChainRow {
+pub fn follow(row: ChainRow, link: &Link, known: Option<u64>, index: u64, recorded: Time) -> ChainRow {
+    let mut row = row;
     match known {
         Some(known) if known == fingerprint(link) => return row,
         Some(_) => {
-            note_fork(&mut row, index);
+            if row.forks.len() < CHAIN_FORKS_MAX {
+                row.forks.push(index);
+            }
             return row;
         }
         None => {}
     }
-    if link.seq <= row.seq {
-        fill(&mut row, link.seq);
-        return row;
-    }
-    if link.seq == row.seq + 1 {
-        let expected = (row.seq > 0).then_some(row.last);
-        if link.prev != expected {
-            note_fork(&mut row, index);
-        }
-    } else if row.holes.len() < CHAIN_MARKS_MAX {
-        row.holes.push((row.seq + 1, link.seq - 1, recorded));
-    }
-    row.seq = link.seq;
-    row.last = link.jws;
-    row
-}
-
-fn note_fork(row: &mut ChainRow, index: u64) {
-    if row.forks.len() < CHAIN_MARKS_MAX {
-        row.forks.push(index);
-    }
-}
-
-/// A late report fills its place in a hole.
-fn fill(row: &mut ChainRow, seq: u64) {
-    let Some(place) = row.holes.iter().position(|(first, last, _)| (*first..=*last).contains(&seq)) else { return };
-    let (first, last, noticed) = row.holes.remove(place);
-    if seq < last {
-        row.holes.insert(place, (seq + 1, last, noticed));
-    }
-    if first < seq {
-        row.holes.insert(place, (first, seq - 1, noticed));
-    }
+    let ChainRow { seq, last, holes, forks } = row;
+    let mut chain = ChainState { seq, last, holes, forks };
+    chain.advance(link.seq, link.prev, link.jws, index, recorded);
+    ChainRow { seq: chain.seq, last: chain.last, holes: chain.holes, forks: chain.forks }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Why intake stops. Reads keep serving and say so.
 
 use crate::fold::rows::Doubt;
-use crate::log::entry_parse::EntryFault;
+use crate::log::entry::EntryFault;
 use crate::log::tail::TailFault;
 use crate::store::StoreError;
 use crate::stream::StreamError;

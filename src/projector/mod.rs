@@ -9,12 +9,9 @@
 //! - [`run`] joins reader and core; [`shared`] is what readers hold; [`announce`] fills the key-value bucket;
 //!   [`service`] answers publishers. Nothing here serves HTTP.
 
-pub mod announce;
-pub mod bootstrap;
 pub mod core;
 pub mod halt;
 pub mod run;
-pub mod service;
 pub mod shared;
 
 pub use halt::Halt;

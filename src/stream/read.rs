@@ -1,0 +1,602 @@
+//! Reads a stream in order from a sequence, every message whatsoever, and proves that none is missing.
+//!
+//! Two roads. The fast one is a pull consumer without acknowledgements. But a publisher can store messages that a NATS
+//! client cannot be handed (a header that is no UTF-8 or a subject with a non-breaking space ends the client's
+//! connection, a status line looks like a control message), so wherever the fast road breaks, the reader takes the next
+//! messages one by one as JSON, where nothing in them is interpreted on the way.
+//!
+//! Never skips: a sequence that the server does not have is a [`Finding`], not a gap to jump over. Give it a [`Link`] of
+//! its own, because such messages cut the connection they arrive on.
+
+use std::{sync::Arc, time::Duration};
+
+use async_nats::{Message, StatusCode, Subscriber};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
+use serde_json::{Value, json};
+use tokio::{sync::watch, time::Instant};
+
+use super::{Link, StreamError, declare::STREAM_NOT_FOUND};
+use crate::{
+    event::Time,
+    limits::{
+        MESSAGE_BYTES_MAX, PULL_BYTES_MAX, PULL_EXPIRES_MS, PULL_HEARTBEAT_MS, PULL_MESSAGES_MAX, RAW_IN_FLIGHT_MAX,
+        RAW_RUN_MAX, READ_CHECK_EVERY_MS, READ_LINGER_MS,
+    },
+    log::Arrival,
+};
+
+/// `err_code`: no message at this sequence.
+const NO_MESSAGE: u64 = 10_037;
+/// Pause between two attempts to resume while the server is away.
+const RESUME_EVERY: Duration = Duration::from_millis(50);
+
+/// What is wrong with the stream: intake halts, reads keep serving.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Finding {
+    /// A message is gone from the middle.
+    #[error(
+        "stream {stream} has a hole: sequence {missing} is gone, the stream goes on to {last}. Someone removed it, or NATS lost it: run `jindo recover`"
+    )]
+    Hole {
+        /// Stream name.
+        stream: Arc<str>,
+        /// The first sequence that is missing.
+        missing: u64,
+        /// Last sequence of the stream.
+        last: u64,
+    },
+    /// The stream ends before what was read from it already.
+    #[error(
+        "stream {stream} went backwards: it ends at {last}, but {position} was read from it. NATS lost acknowledged reports: run `jindo recover`"
+    )]
+    Backwards {
+        /// Stream name.
+        stream: Arc<str>,
+        /// Last sequence that was read.
+        position: u64,
+        /// Last sequence of the stream now.
+        last: u64,
+    },
+    /// There is no such stream.
+    #[error("stream {stream} is gone. Someone deleted it, or NATS lost it: run `jindo recover`")]
+    Gone {
+        /// Stream name.
+        stream: Arc<str>,
+    },
+    /// Another stream stands under its name.
+    #[error("stream {stream} was made anew: created {found}, the one read before {expected}. Run `jindo recover`")]
+    Replaced {
+        /// Stream name.
+        stream: Arc<str>,
+        /// When the one read before was created.
+        expected: String,
+        /// When this one was.
+        found: String,
+    },
+}
+
+/// Why reading ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The stream is not what it was.
+    #[error(transparent)]
+    Finding(#[from] Finding),
+    /// The API refused, or answered what cannot be read.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+}
+
+/// Where a stream stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extent {
+    /// First sequence.
+    pub first: u64,
+    /// Last sequence; `first - 1` when empty.
+    pub last: u64,
+    /// When it was created, as the server tells it.
+    pub created: String,
+}
+
+/// Where the stream stands now.
+///
+/// # Errors
+/// [`Finding::Gone`], or the API's error.
+pub async fn extent(link: &Link, stream: &str) -> Result<Extent, ReadError> {
+    let info = match link.api(&format!("STREAM.INFO.{stream}"), &Value::Null).await {
+        Ok(info) => info,
+        Err(StreamError::Api { code: STREAM_NOT_FOUND, .. }) => {
+            return Err(Finding::Gone { stream: stream.into() }.into());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let number = |name: &str| info.pointer(&format!("/state/{name}")).and_then(Value::as_u64).unwrap_or(0);
+    let created = info.get("created").and_then(Value::as_str).unwrap_or_default().to_owned();
+    Ok(Extent { first: number("first_seq"), last: number("last_seq"), created })
+}
+
+/// One message by its sequence, whatever it holds; `None` where the stream has none there.
+///
+/// # Errors
+/// [`Finding::Gone`], or the API's error.
+pub async fn fetch(link: &Link, stream: &Arc<str>, sequence: u64) -> Result<Option<Arrival>, ReadError> {
+    let what = format!("STREAM.MSG.GET.{stream}");
+    let answer = match link.api(&what, &json!({ "seq": sequence })).await {
+        Ok(answer) => answer,
+        Err(StreamError::Api { code: NO_MESSAGE, .. }) => return Ok(None),
+        Err(StreamError::Api { code: STREAM_NOT_FOUND, .. }) => {
+            return Err(Finding::Gone { stream: Arc::clone(stream) }.into());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let unreadable = |why: &str| StreamError::NoAnswer { what: what.clone(), why: format!("{why} of {sequence}") };
+    let message = answer.get("message").ok_or_else(|| unreadable("no message"))?;
+    let text = |name: &str| message.get(name).and_then(Value::as_str).unwrap_or_default();
+    if message.get("seq").and_then(Value::as_u64) != Some(sequence) {
+        return Err(unreadable("another message instead").into());
+    }
+    let bytes = |name: &str| STANDARD.decode(text(name)).map_err(|_| unreadable("no base64 in the message"));
+    Ok(Some(Arrival {
+        stream: Arc::clone(stream),
+        sequence,
+        recorded: Time::parse(text("time")).map_err(|_| unreadable("no time"))?,
+        subject: Bytes::copy_from_slice(text("subject").as_bytes()),
+        headers: parse_headers(&bytes("hdrs")?),
+        body: bytes("data")?.into(),
+    }))
+}
+
+/// Headers as the fast road would hand them, for any bytes: continuation lines joined, values trimmed, sorted by name
+/// (a client keeps no order between names), lines without a colon dropped, what is no UTF-8 replaced.
+fn parse_headers(bytes: &[u8]) -> Vec<(String, Bytes)> {
+    let text = String::from_utf8_lossy(bytes);
+    let mut lines = text.lines().skip(1).peekable();
+    let mut found: Vec<(String, Bytes)> = Vec::new();
+    while let Some(line) = lines.next() {
+        let Some((name, value)) = line.split_once(':') else { continue };
+        let mut value = value.trim_start().to_owned();
+        while let Some(more) = lines.next_if(|line| line.starts_with(char::is_whitespace)) {
+            value.push_str(more);
+        }
+        found.push((name.to_owned(), value.trim_end().to_owned().into()));
+    }
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    found
+}
+
+/// Reads in order.
+#[derive(Debug)]
+pub struct Reader {
+    link: Link,
+    stream: Arc<str>,
+    next: u64,
+    created: String,
+    pull: Option<Pull>,
+    /// How many messages to take one by one before the fast road is tried again; doubles while it keeps breaking.
+    raw_run: usize,
+    /// Messages the fast road has delivered since it was opened.
+    delivered: usize,
+    connects: watch::Receiver<u64>,
+    last: u64,
+}
+
+#[derive(Debug)]
+struct Pull {
+    messages: Subscriber,
+    inbox: String,
+    consumer: String,
+    /// Messages asked for and not yet delivered.
+    asked: usize,
+    heard: Instant,
+    checked: Instant,
+}
+
+/// What an attempt to resume came to.
+enum Resumed {
+    /// The fast road is open, after these messages of the slow one.
+    Open(Vec<Arrival>),
+    /// The server is not there.
+    Away,
+}
+
+/// One step of the fast road.
+enum Step {
+    Arrived(Box<Arrival>),
+    /// Nothing for now, or a control message.
+    Nothing,
+    /// Take the slow road.
+    Broken(&'static str),
+}
+
+impl Reader {
+    /// Opens a reader whose first message is `next`. `created` is the stream's creation time remembered from an earlier
+    /// run, where there was one.
+    ///
+    /// # Errors
+    /// [`ReadError`]: also when the stream already ends before `next - 1`.
+    pub async fn open(link: Link, stream: &str, next: u64, created: Option<&str>) -> Result<Reader, ReadError> {
+        let stream: Arc<str> = stream.into();
+        let extent = extent(&link, &stream).await?;
+        let connects = link.connects();
+        let created = created.unwrap_or(&extent.created).to_owned();
+        let mut reader =
+            Reader { link, stream, next, created, pull: None, raw_run: 0, delivered: 0, connects, last: 0 };
+        reader.check(&extent)?;
+        reader.connects.mark_unchanged();
+        Ok(reader)
+    }
+
+    /// The sequence of the next message.
+    #[must_use]
+    pub fn next_sequence(&self) -> u64 {
+        self.next
+    }
+
+    /// When the stream was created, to be remembered for the next [`Reader::open`].
+    #[must_use]
+    pub fn created(&self) -> &str {
+        &self.created
+    }
+
+    /// Messages known to be in the stream and not yet read.
+    #[must_use]
+    pub fn pending(&self) -> u64 {
+        (self.last + 1).saturating_sub(self.next)
+    }
+
+    /// Whether the server is reachable right now.
+    #[must_use]
+    pub fn connected(&self) -> bool {
+        self.link.client.connection_state() == async_nats::connection::State::Connected
+    }
+
+    /// The next messages in order: returns as soon as there is at least one and the stream holds no more, or a limit is
+    /// reached, or `READ_LINGER_MS` after the first; empty after `wait` without any (also while the server is away: it
+    /// resumes by itself).
+    ///
+    /// # Errors
+    /// [`ReadError::Finding`] where the stream is not what it was; messages before the fault were returned by earlier
+    /// calls or are returned first.
+    pub async fn next_batch(
+        &mut self,
+        messages_max: usize,
+        bytes_max: usize,
+        wait: Duration,
+    ) -> Result<Vec<Arrival>, ReadError> {
+        let deadline = Instant::now() + wait;
+        let (mut batch, mut bytes, mut linger) = (Vec::new(), 0usize, deadline);
+        while batch.len() < messages_max.max(1) && bytes < bytes_max.max(1) {
+            if self.pull.is_none() {
+                if !batch.is_empty() {
+                    break;
+                }
+                match self.resume_by(deadline, messages_max.min(bytes_max / MESSAGE_BYTES_MAX).max(1)).await? {
+                    Resumed::Away => break,
+                    Resumed::Open(raw) if raw.is_empty() => continue,
+                    Resumed::Open(raw) => return Ok(raw),
+                }
+            }
+            let step = match self.ready_step() {
+                Step::Nothing if batch.is_empty() => self.wait_step(deadline).await?,
+                // More is on its way: a full batch makes the commit cheap.
+                Step::Nothing if self.pending() > 0 => self.wait_step(linger).await?,
+                step => step,
+            };
+            match step {
+                Step::Arrived(arrival) => {
+                    if batch.is_empty() {
+                        linger = deadline.min(Instant::now() + Duration::from_millis(READ_LINGER_MS));
+                    }
+                    bytes += arrival.body.len() + arrival.subject.len();
+                    batch.push(*arrival);
+                }
+                Step::Nothing if batch.is_empty() && Instant::now() < deadline => {}
+                Step::Nothing if !batch.is_empty() && self.pending() > 0 && Instant::now() < linger => {}
+                Step::Nothing => break,
+                Step::Broken(why) => {
+                    tracing::debug!(why, next = self.next, "fast road broken");
+                    self.leave();
+                }
+            }
+            if let Some(pull) = &self.pull
+                && pull.asked < PULL_MESSAGES_MAX / 2
+            {
+                self.ask().await;
+            }
+        }
+        Ok(batch)
+    }
+
+    /// [`Reader::resume`] as soon as the server is there, until the deadline. Once begun it is finished, however near the
+    /// deadline: a short wait must not keep it from ever ending.
+    async fn resume_by(&mut self, deadline: Instant, messages_max: usize) -> Result<Resumed, ReadError> {
+        loop {
+            if self.connected() {
+                match self.resume(messages_max).await {
+                    Ok(raw) => return Ok(Resumed::Open(raw)),
+                    Err(ReadError::Stream(error)) if self.is_passing(&error) => {
+                        tracing::debug!(%error, "stream not readable for now");
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            if Instant::now() >= deadline {
+                return Ok(Resumed::Away);
+            }
+            tokio::select! {
+                _ = self.connects.changed() => {}
+                () = tokio::time::sleep_until(deadline.min(Instant::now() + RESUME_EVERY)) => {}
+            }
+        }
+    }
+
+    /// Errors that pass: the server is away or starting.
+    fn is_passing(&self, error: &StreamError) -> bool {
+        match error {
+            StreamError::NoAnswer { .. } => true,
+            // 10008 JetStream not available, 10009 no leader yet, 10039 consumer offline, 10118 stream offline.
+            StreamError::Api { code, .. } => [10_008, 10_009, 10_039, 10_118, 10_023].contains(code),
+            _ => false,
+        }
+    }
+
+    fn check(&mut self, extent: &Extent) -> Result<(), Finding> {
+        let stream = Arc::clone(&self.stream);
+        if extent.created != self.created {
+            let (expected, found) = (self.created.clone(), extent.created.clone());
+            return Err(Finding::Replaced { stream, expected, found });
+        }
+        if extent.last + 1 < self.next {
+            return Err(Finding::Backwards { stream, position: self.next - 1, last: extent.last });
+        }
+        if extent.first > self.next {
+            return Err(Finding::Hole { stream, missing: self.next, last: extent.last });
+        }
+        self.last = extent.last;
+        Ok(())
+    }
+
+    /// Compares the stream with our position, reads `raw_run` messages one by one, then opens the fast road behind them.
+    async fn resume(&mut self, messages_max: usize) -> Result<Vec<Arrival>, ReadError> {
+        self.connects.mark_unchanged();
+        let extent = extent(&self.link, &self.stream).await?;
+        self.check(&extent)?;
+        let run = self.raw_run.min(messages_max) as u64;
+        let upto = (self.next + run).min(extent.last + 1);
+        let (link, stream) = (&self.link, &self.stream);
+        let mut answers = stream::iter(self.next..upto)
+            .map(|sequence| async move { (sequence, fetch(link, stream, sequence).await) })
+            .buffered(RAW_IN_FLIGHT_MAX);
+        let (mut raw, mut stopped) = (Vec::new(), None);
+        while let Some((sequence, answer)) = answers.next().await {
+            match answer {
+                Ok(Some(arrival)) => raw.push(arrival),
+                Ok(None) => {
+                    let stream = Arc::clone(stream);
+                    stopped = Some(Finding::Hole { stream, missing: sequence, last: extent.last }.into());
+                    break;
+                }
+                Err(error) => {
+                    stopped = Some(error);
+                    break;
+                }
+            }
+        }
+        drop(answers);
+        match stopped {
+            // What was read before the fault counts; the next call meets the fault again.
+            Some(error) if raw.is_empty() => return Err(error),
+            Some(_) => {}
+            None => self.open_pull(self.next + raw.len() as u64).await?,
+        }
+        self.next += raw.len() as u64;
+        Ok(raw)
+    }
+
+    async fn open_pull(&mut self, start: u64) -> Result<(), ReadError> {
+        let consumer = format!("jindo-{}", uuid::Uuid::now_v7().simple());
+        let what = format!("CONSUMER.CREATE.{}.{consumer}", self.stream);
+        let inactive_ns = PULL_EXPIRES_MS * 2 * 1_000_000;
+        let config = json!({
+            "name": consumer, "deliver_policy": "by_start_sequence", "opt_start_seq": start, "ack_policy": "none",
+            "replay_policy": "instant", "mem_storage": true, "num_replicas": 1, "inactive_threshold": inactive_ns,
+        });
+        let request = json!({ "stream_name": &*self.stream, "config": config, "action": "create" });
+        self.link.api(&what, &request).await?;
+        let inbox = self.link.client.new_inbox();
+        let closed = |why: String| StreamError::NoAnswer { what: "a subscription".to_owned(), why };
+        let messages = self.link.client.subscribe(inbox.clone()).await.map_err(|error| closed(error.to_string()))?;
+        let now = Instant::now();
+        self.pull = Some(Pull { messages, inbox, consumer, asked: 0, heard: now, checked: now });
+        self.delivered = 0;
+        self.ask().await;
+        Ok(())
+    }
+
+    /// Asks for more messages. A request that is lost shows as missing heartbeats.
+    async fn ask(&mut self) {
+        let Some(pull) = &mut self.pull else { return };
+        let request = json!({
+            "batch": PULL_MESSAGES_MAX, "max_bytes": PULL_BYTES_MAX, "expires": PULL_EXPIRES_MS * 1_000_000,
+            "idle_heartbeat": PULL_HEARTBEAT_MS * 1_000_000,
+        });
+        let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{}.{}", self.stream, pull.consumer);
+        let sent = self.link.client.publish_with_reply(subject, pull.inbox.clone(), request.to_string().into()).await;
+        if let Err(error) = sent {
+            tracing::debug!(%error, "pull not sent");
+        }
+        pull.asked += PULL_MESSAGES_MAX;
+    }
+
+    /// Gives the fast road up: the next [`Reader::resume`] begins on the slow one.
+    fn leave(&mut self) {
+        // One that delivered well was broken by chance or by a lone message; one that keeps breaking is in a bad stretch.
+        let grown = if self.delivered > self.raw_run { 1 } else { (self.raw_run * 2).clamp(1, RAW_RUN_MAX) };
+        self.raw_run = grown;
+        if let Some(pull) = self.pull.take() {
+            let client = self.link.client.clone();
+            let subject = format!("$JS.API.CONSUMER.DELETE.{}.{}", self.stream, pull.consumer);
+            // Courtesy: the server removes it by itself after `inactive_threshold`.
+            tokio::spawn(async move { client.publish(subject, Bytes::new()).await.ok() });
+        }
+    }
+
+    /// The next message if it is at hand.
+    fn ready_step(&mut self) -> Step {
+        let Some(pull) = &mut self.pull else { return Step::Nothing };
+        match tokio::task::unconstrained(pull.messages.next()).now_or_never() {
+            None => Step::Nothing,
+            Some(None) => Step::Broken("subscription closed"),
+            Some(Some(message)) => self.take(message),
+        }
+    }
+
+    /// Waits for the next message, a reconnect, missing heartbeats, or the deadline. What was received before a
+    /// reconnect is delivered first.
+    async fn wait_step(&mut self, deadline: Instant) -> Result<Step, ReadError> {
+        let Some(pull) = &mut self.pull else { return Ok(Step::Nothing) };
+        let silent = pull.heard + Duration::from_millis(PULL_HEARTBEAT_MS * 2);
+        let check = pull.checked + Duration::from_millis(READ_CHECK_EVERY_MS);
+        let message = tokio::select! {
+            biased;
+            message = pull.messages.next() => message,
+            Ok(()) = self.connects.changed() => return Ok(Step::Broken("reconnected")),
+            () = tokio::time::sleep_until(silent) => return Ok(Step::Broken("no heartbeat")),
+            () = tokio::time::sleep_until(check) => {
+                pull.checked = Instant::now();
+                match tokio::time::timeout_at(deadline, extent(&self.link, &self.stream)).await {
+                    Ok(Ok(extent)) => self.check(&extent)?,
+                    Ok(Err(ReadError::Finding(finding))) => return Err(finding.into()),
+                    Ok(Err(ReadError::Stream(error))) => tracing::debug!(%error, "stream state not known"),
+                    Err(_) => {}
+                }
+                return Ok(Step::Nothing);
+            }
+            () = tokio::time::sleep_until(deadline) => return Ok(Step::Nothing),
+        };
+        Ok(match message {
+            None => Step::Broken("subscription closed"),
+            Some(message) => self.take(message),
+        })
+    }
+
+    fn take(&mut self, message: Message) -> Step {
+        let Some(pull) = &mut self.pull else { return Step::Nothing };
+        pull.heard = Instant::now();
+        // Stream messages have an acknowledgement subject, control messages have none: a status line in a stored
+        // message cannot pose as one.
+        let Some(place) = message.reply.as_deref().and_then(Place::parse) else {
+            return self.control(&message);
+        };
+        pull.asked = pull.asked.saturating_sub(1);
+        pull.checked = pull.heard;
+        match place.sequence.cmp(&self.next) {
+            std::cmp::Ordering::Less => return Step::Nothing,
+            std::cmp::Ordering::Greater => return Step::Broken("a sequence was not delivered"),
+            std::cmp::Ordering::Equal => {}
+        }
+        self.next += 1;
+        self.delivered += 1;
+        if self.delivered > RAW_RUN_MAX {
+            self.raw_run = 0;
+        }
+        self.last = self.last.max(place.sequence + place.pending);
+        Step::Arrived(Box::new(Arrival {
+            stream: Arc::clone(&self.stream),
+            sequence: place.sequence,
+            recorded: Time::from_ns(place.recorded_ns),
+            headers: headers_of(&message),
+            subject: Bytes::copy_from_slice(message.subject.as_bytes()),
+            body: message.payload,
+        }))
+    }
+
+    fn control(&mut self, message: &Message) -> Step {
+        let Some(pull) = &mut self.pull else { return Step::Nothing };
+        let code = message.status.unwrap_or(StatusCode::OK).as_u16();
+        match code {
+            100 => Step::Nothing,
+            // The request ended (expired, bytes used up): it says how many messages it still owed.
+            404 | 408 | 409 => {
+                let owed = message.headers.as_ref().and_then(|h| h.get("Nats-Pending-Messages"));
+                match owed.and_then(|value| value.as_str().parse::<usize>().ok()) {
+                    Some(owed) => {
+                        pull.asked = pull.asked.saturating_sub(owed);
+                        Step::Nothing
+                    }
+                    None => Step::Broken("pull refused"),
+                }
+            }
+            503 => Step::Broken("consumer gone"),
+            _ => Step::Broken("unknown control message"),
+        }
+    }
+}
+
+/// Headers sorted by name; values of one name in order.
+fn headers_of(message: &Message) -> Vec<(String, Bytes)> {
+    let Some(map) = &message.headers else { return Vec::new() };
+    let mut found = Vec::with_capacity(map.len());
+    for (name, values) in map.iter() {
+        for value in values {
+            found.push((name.to_string(), Bytes::copy_from_slice(value.as_str().as_bytes())));
+        }
+    }
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    found
+}
+
+/// What the acknowledgement subject tells: `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<ns>.
+/// <pending>`, with a domain and an account before the stream and tokens after it on newer servers.
+#[derive(Debug, PartialEq, Eq)]
+struct Place {
+    sequence: u64,
+    recorded_ns: i64,
+    pending: u64,
+}
+
+impl Place {
+    fn parse(reply: &str) -> Option<Place> {
+        let rest = reply.strip_prefix("$JS.ACK.")?;
+        let skip = if rest.split('.').count() >= 9 { 2 } else { 0 };
+        let mut tokens = rest.split('.').skip(skip + 3);
+        let sequence = tokens.next()?.parse().ok()?;
+        let recorded_ns = tokens.nth(1)?.parse().ok()?;
+        let pending = tokens.next()?.parse().ok()?;
+        Some(Place { sequence, recorded_ns, pending })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places() {
+        let place = Some(Place { sequence: 41, recorded_ns: 1_700_000_000_000_000_001, pending: 7 });
+        for (reply, expected) in [
+            ("$JS.ACK.LEDGER_1.c.1.41.9.1700000000000000001.7", &place),
+            ("$JS.ACK.hub.ACC.LEDGER_1.c.1.41.9.1700000000000000001.7.token", &place),
+            ("$JS.ACK._._.LEDGER_1.c.1.41.9.1700000000000000001.7", &place),
+            ("$JS.ACK.LEDGER_1.c.1.x.9.1700000000000000001.7", &None),
+            ("_INBOX.a.b", &None),
+        ] {
+            assert_eq!(&Place::parse(reply), expected, "{reply}");
+        }
+    }
+
+    #[test]
+    fn any_header_bytes_parse() {
+        let check = |bytes: &[u8], expected: &[(&str, &str)]| {
+            let found = parse_headers(bytes);
+            let found: Vec<_> = found.iter().map(|(n, v)| (n.as_str(), std::str::from_utf8(v).unwrap())).collect();
+            assert_eq!(found, expected, "{bytes:?}");
+        };
+        check(b"", &[]);
+        check(b"NATS/1.0\r\n\r\n", &[]);
+        check(b"NATS/1.0 503 gone\r\nB: 2\r\nA:1\r\nA:  0 \r\n\r\n", &[("A", "1"), ("A", "0"), ("B", "2")]);
+        check(b"NATS/1.0\r\nA: x\r\n y\r\nno colon\r\n\r\n", &[("A", "x y")]);
+        check(b"NATS/1.0\r\nA: \xff\r\n\r\n", &[("A", "\u{fffd}")]);
+    }
+}

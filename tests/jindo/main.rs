@@ -1,0 +1,5 @@
+//! The one integration binary. Each module is a table of cases against real parts: a real `nats-server`, real files.
+
+mod detours;
+mod nats;
+mod stream;
