@@ -288,6 +288,18 @@ pub trait Rows {
         series: SeriesNumber,
         day: Day,
     ) -> Box<dyn Iterator<Item = Result<Statement, Doubt>> + 'a>;
+    /// The winning statements of a series on a day, of all and of verified ones.
+    fn winners(&self, series: SeriesNumber, day: Day) -> Result<(Option<Statement>, Option<Statement>), Doubt> {
+        let mut first = None;
+        for statement in self.statements(series, day) {
+            let statement = statement?;
+            first = first.or(Some(statement));
+            if statement.verified {
+                return Ok((first, Some(statement)));
+            }
+        }
+        Ok((first, None))
+    }
     /// A series by path.
     fn series(&self, path: &str) -> Result<Option<(SeriesNumber, Series)>, Doubt>;
     /// A series by number.
