@@ -39,7 +39,7 @@ pub mod stream;
 
 pub mod publish;
 
-//pub mod projector;
+pub mod projector;
 
 pub mod audit;
 

@@ -145,3 +145,44 @@ pub const CHAIN_FORKS_MAX: usize = 64;
 pub const CLAIM_NUMBER_MAX: u64 = 9_007_199_254_740_991;
 /// Bytes read of a key file: a seed has 58 and a line end.
 pub const KEY_FILE_BYTES_MAX: u64 = 128;
+
+// Store: how rows are packed. Each figure was measured with `cargo bench --bench store`.
+
+/// Bytes of packed moves after which a block of history closes: small, because the open block is written with every commit.
+pub const STORE_BLOCK_BYTES_MIN: u32 = 1_024;
+/// Long histories close larger blocks, up to this: fewer rows to read for one as-of figure.
+pub const STORE_BLOCK_BYTES_MAX: u32 = 8_192;
+/// A block closes at this fraction of all bytes of its series, between the two limits above.
+pub const STORE_BLOCK_SHARE: u64 = 64;
+/// Bytes of moves after which a day table is cut, or the length of the last table if that is more: an as-of read scans at
+/// most about as much as it reads of the table, and tables cost at most as much space as the moves.
+pub const STORE_TABLE_BYTES_MIN: u32 = 4_096;
+/// Day tables of recently moved series kept in memory, in bytes: the next table is made from the last.
+pub const STORE_TABLE_CACHE_BYTES: usize = 16 * 1024 * 1024;
+/// Records in one packed row: a row of its own costs sled about a microsecond and 50 bytes of memory.
+pub const STORE_RECORDS_PER_ROW: u16 = 32;
+/// Things in one packed row.
+pub const STORE_THINGS_PER_ROW: u16 = 16;
+/// Statements kept in the row of their day before they move to a page; pages of a long day are up to 16 times as large.
+pub const STORE_DAY_TAIL: u32 = 12;
+/// Lookup keys kept in memory before they become a sorted run.
+pub const STORE_INDEX_MEMORY_KEYS: usize = 65_536;
+/// Runs of one size merged into one of the next.
+pub const STORE_INDEX_FANOUT: usize = 8;
+/// Keys in one row of a run: 24 bytes each, a 4 KiB row.
+pub const STORE_INDEX_ROW_KEYS: u32 = 170;
+/// Rows written by one batch of a merge: readers and commits wait no longer than for one such batch.
+pub const STORE_MERGE_BATCH_ROWS: usize = 128;
+/// Runs of one size that may wait for a merge before commits wait for it too: each costs every lookup a probe.
+pub const STORE_INDEX_RUNS_MAX: usize = 32;
+/// sled never evicts a page written since it was opened: after this many bytes written it is closed and opened again.
+pub const STORE_REOPEN_BYTES: u64 = 192 * 1024 * 1024;
+/// Page cache of sled for what is read.
+pub const STORE_CACHE_BYTES: usize = 64 * 1024 * 1024;
+/// Between two background flushes, in milliseconds: what is rewritten within it is written to disk once. What a crash loses
+/// of it is replayed from the log.
+pub const STORE_FLUSH_MS: u64 = 2_000;
+/// Handles on the database (a handle serves one thread at a time): commit, flush, merge, and readers.
+pub const STORE_HANDLES: usize = 8;
+/// Versions of one record that are followed: corrections of corrections.
+pub const RECORD_VERSIONS_MAX: usize = 10_000;

@@ -1,0 +1,261 @@
+//! The sled database behind handles: open, read, write, flush, close and open again.
+//!
+//! sled panics where its files are damaged, never evicts a page written since it was opened, and its handle serves one
+//! thread at a time. So: every call is caught here and becomes a [`Doubt`]; after a fault nothing is read any more; handles
+//! are pooled; and [`Disk::reopen_if_due`] closes and opens it while readers wait. Never interprets a row.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+
+use sled::InlineArray;
+
+use super::layout::Layout;
+use super::seal;
+use crate::fold::rows::Doubt;
+
+/// Rows in one leaf. Leaves are written and read whole: small ones keep a changed row and a cold read cheap, large ones
+/// compress better. Measured: 128.
+pub(super) const LEAF_ROWS: usize = 128;
+type Db = sled::Db<LEAF_ROWS>;
+
+/// What one commit writes, and how much.
+#[derive(Default)]
+pub(super) struct Writes {
+    batch: sled::Batch,
+    bytes: u64,
+    rows: u64,
+}
+
+impl Writes {
+    pub(super) fn put(&mut self, key: &[u8], value: Vec<u8>) {
+        self.bytes += (key.len() + value.len()) as u64;
+        self.rows += 1;
+        self.batch.insert(key, value);
+    }
+
+    pub(super) fn remove(&mut self, key: &[u8]) {
+        self.rows += 1;
+        self.batch.remove(key);
+    }
+
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
+    }
+}
+
+/// The database of one store directory.
+pub(super) struct Disk {
+    directory: PathBuf,
+    cache_bytes: usize,
+    reopen_bytes: u64,
+    /// Empty while closed. The first handle is for writing.
+    handles: RwLock<Vec<Mutex<Db>>>,
+    turn: AtomicUsize,
+    written: AtomicU64,
+    reopened: AtomicU64,
+    /// Held by whoever flushes, and while closing: two flushes at once trip an assertion in sled.
+    flushing: Mutex<()>,
+    failed: AtomicBool,
+    fault: Mutex<String>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs a call into sled; a panic in it becomes an error.
+fn caught<T>(what: &str, call: impl FnOnce() -> io::Result<T>) -> Result<T, Doubt> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(Doubt(format!("sled could not {what}: {error}"))),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+            Err(Doubt(format!("sled gave up while it was to {what}: {text}")))
+        }
+    }
+}
+
+impl Disk {
+    /// Opens or makes the database under `directory`.
+    pub(super) fn open(directory: &Path, layout: &Layout) -> Result<Self, Doubt> {
+        seal::check_and_break(directory)?;
+        let disk = Disk {
+            directory: directory.to_owned(),
+            cache_bytes: layout.cache_bytes,
+            reopen_bytes: layout.reopen_bytes,
+            handles: RwLock::new(Vec::new()),
+            turn: AtomicUsize::new(0),
+            written: AtomicU64::new(0),
+            reopened: AtomicU64::new(0),
+            flushing: Mutex::new(()),
+            failed: AtomicBool::new(false),
+            fault: Mutex::new(String::new()),
+        };
+        let handles = disk.handles_on(layout.handles)?;
+        *disk.handles.write().unwrap_or_else(PoisonError::into_inner) = handles;
+        Ok(disk)
+    }
+
+    fn handles_on(&self, count: usize) -> Result<Vec<Mutex<Db>>, Doubt> {
+        // Flushing is ours: sled's own flusher aborts the process on an error.
+        let config = sled::Config::new()
+            .path(seal::database(&self.directory))
+            .cache_capacity_bytes(self.cache_bytes)
+            .flush_every_ms(None)
+            .zstd_compression_level(1);
+        caught("open its files", || {
+            let db: Db = config.open()?;
+            let mut handles: Vec<Mutex<Db>> = (1..count).map(|_| Mutex::new(db.clone())).collect();
+            handles.push(Mutex::new(db));
+            Ok(handles)
+        })
+    }
+
+    fn check(&self) -> Result<(), Doubt> {
+        if self.failed.load(Ordering::Acquire) { Err(Doubt(lock(&self.fault).clone())) } else { Ok(()) }
+    }
+
+    /// Nothing is read or written after this.
+    pub(super) fn fail(&self, doubt: Doubt) -> Doubt {
+        let mut fault = lock(&self.fault);
+        if !self.failed.load(Ordering::Acquire) {
+            fault.clone_from(&doubt.0);
+            self.failed.store(true, Ordering::Release);
+        }
+        doubt
+    }
+
+    fn reading(&self) -> RwLockReadGuard<'_, Vec<Mutex<Db>>> {
+        self.handles.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn call<T>(&self, what: &str, db: &Db, call: impl FnOnce(&Db) -> io::Result<T>) -> Result<T, Doubt> {
+        caught(what, || call(db)).map_err(|doubt| self.fail(doubt))
+    }
+
+    fn with<T>(&self, what: &str, call: impl FnOnce(&Db) -> io::Result<T>) -> Result<T, Doubt> {
+        self.check()?;
+        let handles = self.reading();
+        let Some(shared) = handles.get(1..).filter(|shared| !shared.is_empty()) else {
+            return Err(Doubt("the store is closed".to_owned()));
+        };
+        if let Some(db) = shared.iter().find_map(|handle| handle.try_lock().ok()) {
+            return self.call(what, &db, call);
+        }
+        let db = lock(&shared[self.turn.fetch_add(1, Ordering::Relaxed) % shared.len()]);
+        self.call(what, &db, call)
+    }
+
+    /// The value of a key.
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<InlineArray>, Doubt> {
+        self.with("read a row", |db| db.get(key))
+    }
+
+    /// Up to `limit` rows with keys from `from` to before `to`. sled copies a whole leaf of references for a range: for
+    /// single rows use [`Disk::get`].
+    pub(super) fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<(InlineArray, InlineArray)>, Doubt> {
+        self.with("read a range", |db| db.range(from.to_vec()..to.to_vec()).take(limit).collect())
+    }
+
+    /// Every row with keys from `from` to before `to`, read in parts.
+    pub(super) fn each(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), Doubt>,
+    ) -> Result<(), Doubt> {
+        const PART: usize = 1_024;
+        let mut from = from.to_vec();
+        loop {
+            let rows = self.range(&from, to, PART)?;
+            for (key, value) in &rows {
+                visit(key, value)?;
+            }
+            match rows.last() {
+                Some((key, _)) if rows.len() == PART => {
+                    from = key.to_vec();
+                    from.push(0);
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Writes everything or nothing.
+    pub(super) fn apply(&self, writes: Writes) -> Result<(), Doubt> {
+        self.check()?;
+        let handles = self.reading();
+        let Some(handle) = handles.first() else {
+            return Err(Doubt("the store is closed".to_owned()));
+        };
+        let bytes = writes.bytes;
+        let db = lock(handle);
+        self.call("write a batch", &db, |db| db.apply_batch(writes.batch))?;
+        self.written.fetch_add(bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Writes a batch of another thread than the committing one.
+    pub(super) fn apply_beside(&self, writes: Writes) -> Result<(), Doubt> {
+        let bytes = writes.bytes;
+        self.with("write a batch", |db| db.apply_batch(writes.batch))?;
+        self.written.fetch_add(bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Brings everything written so far to disk.
+    pub(super) fn flush(&self) -> Result<(), Doubt> {
+        let _turn = lock(&self.flushing);
+        self.with("flush", |db| db.flush().map(drop))
+    }
+
+    /// How often it was closed and opened since [`Disk::open`].
+    pub(super) fn reopened(&self) -> u64 {
+        self.reopened.load(Ordering::Relaxed)
+    }
+
+    /// Closes and opens the database once enough was written that its pages weigh on memory. Most is flushed before readers
+    /// have to wait.
+    pub(super) fn reopen_if_due(&self) -> Result<(), Doubt> {
+        if self.written.load(Ordering::Relaxed) < self.reopen_bytes {
+            return Ok(());
+        }
+        self.check()?;
+        let _turn = lock(&self.flushing);
+        self.with("flush", |db| db.flush().map(drop))?;
+        let mut handles = self.handles.write().unwrap_or_else(PoisonError::into_inner);
+        let count = handles.len();
+        let closing = std::mem::take(&mut *handles);
+        *handles = caught("close", || {
+            drop(closing);
+            Ok(())
+        })
+        .and_then(|()| self.handles_on(count))
+        .map_err(|doubt| self.fail(doubt))?;
+        self.written.store(0, Ordering::Relaxed);
+        self.reopened.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Flushes and closes; a sound database is sealed. Everything asked of it afterwards is an error.
+    pub(super) fn close(&self) -> Result<(), Doubt> {
+        let sound = self.check().is_ok();
+        let _turn = lock(&self.flushing);
+        let mut handles = self.handles.write().unwrap_or_else(PoisonError::into_inner);
+        if handles.is_empty() {
+            return Ok(());
+        }
+        let closing = std::mem::take(&mut *handles);
+        caught("close", || {
+            let flushed = closing.first().map_or(Ok(()), |handle| lock(handle).flush().map(drop));
+            drop(closing);
+            flushed
+        })
+        .map_err(|doubt| self.fail(doubt))?;
+        if sound { seal::seal(&self.directory) } else { Ok(()) }
+    }
+}

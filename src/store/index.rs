@@ -1,0 +1,321 @@
+//! The lookup index: ids and things to their numbers. Keys are scattered by nature and sled writes scattered keys at a tenth
+//! of the speed, so they are gathered in memory (each commit journals its own), written out as sorted runs, and runs of one
+//! size are merged into larger ones by a thread of its own. A lookup asks memory, then each run's filter.
+//!
+//! A merged run is written beside the live ones and becomes part of the store in a later commit, in one batch with the
+//! removal of those it replaces. What a crash leaves half-written belongs to no run and is removed when the store is opened.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::thread::JoinHandle;
+
+use super::disk::{Disk, Writes};
+use super::keys::{self, Family};
+use super::layout::Layout;
+use super::row::{self, Cursor};
+use super::run::{Builder, Run};
+use crate::fold::rows::{Doubt, LookupKey};
+use crate::limits::STORE_INDEX_RUNS_MAX;
+
+/// What lookups ask.
+#[derive(Default)]
+struct Known {
+    memory: HashMap<LookupKey, u64>,
+    /// Journal rows the memory was read from.
+    journals: Vec<u64>,
+    runs: Vec<Arc<Run>>,
+}
+
+/// The reading side, shared by all threads.
+#[derive(Default)]
+pub(super) struct Index {
+    known: RwLock<Known>,
+}
+
+impl Index {
+    fn reading(&self) -> RwLockReadGuard<'_, Known> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number kept under a key.
+    pub(super) fn get(&self, disk: &Disk, key: &LookupKey) -> Result<Option<u64>, Doubt> {
+        // Held to the end: rows of a run are removed only after it left the list.
+        let known = self.reading();
+        if let Some(number) = known.memory.get(key) {
+            return Ok(Some(*number));
+        }
+        for run in known.runs.iter().rev() {
+            if let Some(number) = run.get(disk, key)? {
+                return Ok(Some(number));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads journal and filters, and removes rows that belong to no run.
+    pub(super) fn load(disk: &Disk, layout: &Layout) -> Result<Self, Doubt> {
+        let mut known = Known::default();
+        disk.each(&keys::single(Family::Journal), &keys::after(Family::Journal), |key, value| {
+            let entries = row::open(key, value)?;
+            known.journals.extend(keys::number_of(key));
+            let (whole, rest) = entries.as_chunks::<24>();
+            if !rest.is_empty() {
+                return Err(row::doubt(key, "cannot be decoded"));
+            }
+            for entry in whole {
+                let mut cursor = Cursor::new(&entry[16..]);
+                let number = (0..8).filter_map(|_| cursor.byte()).fold(0, |number, byte| number << 8 | u64::from(byte));
+                let mut name = LookupKey::default();
+                name.copy_from_slice(&entry[..16]);
+                known.memory.insert(name, number);
+            }
+            Ok(())
+        })?;
+        disk.each(&keys::single(Family::Run), &keys::after(Family::Run), |key, value| {
+            known.runs.push(Arc::new(Run::load(disk, key, value, layout.fixed.row_keys)?));
+            Ok(())
+        })?;
+        known.runs.sort_by_key(|run| (std::cmp::Reverse(run.level), run.number));
+        for family in [Family::RunRow, Family::Filter] {
+            remove_orphans(disk, family, &known.runs, layout.merge_rows)?;
+        }
+        Ok(Index { known: RwLock::new(known) })
+    }
+}
+
+fn remove_orphans(disk: &Disk, family: Family, runs: &[Arc<Run>], limit: usize) -> Result<(), Doubt> {
+    let mut from = keys::single(family).to_vec();
+    while let Some((key, _)) = disk.range(&from, &keys::after(family), 1)?.first() {
+        let number = keys::first_of(key).ok_or_else(|| row::doubt(key, "has a malformed key"))?;
+        if runs.iter().any(|run| run.number == number) {
+            from = keys::pair(family, number, u32::MAX).to_vec();
+            from.push(0);
+            continue;
+        }
+        let mut writes = Writes::default();
+        for (key, _) in disk.range(key, &keys::pair(family, number, u32::MAX), limit)? {
+            writes.remove(&key);
+        }
+        disk.apply(writes)?;
+    }
+    Ok(())
+}
+
+enum Job {
+    Merge { number: u32, inputs: Vec<Arc<Run>> },
+    Discard(Vec<Arc<Run>>),
+}
+
+type Merged = Result<(Run, Vec<Arc<Run>>), Doubt>;
+
+/// The writing side: belongs to the committing thread.
+pub(super) struct IndexWriter {
+    layout: Layout,
+    index: Arc<Index>,
+    jobs: Option<Sender<Job>>,
+    merged: Receiver<Merged>,
+    merging: bool,
+    /// A result that is waiting for the next commit.
+    arrived: Option<Merged>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What one commit changes, to be made known once it is in.
+#[derive(Default)]
+pub(super) struct IndexChange {
+    memory: Vec<(LookupKey, u64)>,
+    journal: Option<u64>,
+    /// Memory became this run.
+    flushed: Option<Arc<Run>>,
+    merged: Option<(Arc<Run>, Vec<Arc<Run>>)>,
+}
+
+impl IndexWriter {
+    pub(super) fn start(layout: Layout, disk: Arc<Disk>, index: Arc<Index>) -> Result<Self, Doubt> {
+        let (jobs, todo) = channel();
+        let (done, merged) = channel();
+        let stop = Arc::new(AtomicBool::new(false));
+        let worker = Worker { layout, disk, stop: stop.clone() };
+        let thread = std::thread::Builder::new()
+            .name("store-merge".to_owned())
+            .spawn(move || worker.run(&todo, &done))
+            .map_err(|error| Doubt(format!("no thread for merging the lookup index: {error}")))?;
+        Ok(IndexWriter { layout, index, jobs: Some(jobs), merged, merging: false, arrived: None, stop, thread: Some(thread) })
+    }
+
+    /// Adds new keys to a commit. `next` is the number of the next run and is moved on.
+    pub(super) fn prepare(
+        &mut self,
+        new: &[(LookupKey, u64)],
+        commit: u64,
+        next: &mut u32,
+        writes: &mut Writes,
+    ) -> Result<IndexChange, Doubt> {
+        let mut change = IndexChange { merged: self.take_merged(writes)?, ..IndexChange::default() };
+        let known = self.index.reading();
+        if known.memory.len() + new.len() < self.layout.memory_keys {
+            if !new.is_empty() {
+                let key = keys::number(Family::Journal, commit);
+                let mut writer = row::Writer::with_capacity(new.len() * 24);
+                for (name, number) in new {
+                    writer.buffer().extend_from_slice(name);
+                    writer.buffer().extend_from_slice(&number.to_be_bytes());
+                }
+                writes.put(&key, writer.finish(&key));
+                change.journal = Some(commit);
+                change.memory = new.to_vec();
+            }
+            return Ok(change);
+        }
+        let mut entries: Vec<(LookupKey, u64)> = known.memory.iter().map(|(key, number)| (*key, *number)).collect();
+        entries.extend_from_slice(new);
+        entries.sort_unstable();
+        entries.dedup_by_key(|(key, _)| *key);
+        let mut builder = Builder::new(*next, 0, entries.len() as u64, self.layout.fixed.row_keys);
+        *next += 1;
+        for (key, number) in &entries {
+            builder.push(key, *number, writes);
+        }
+        let run = builder.finish(writes)?;
+        run.put(writes);
+        known.journals.iter().for_each(|journal| writes.remove(&keys::number(Family::Journal, *journal)));
+        change.flushed = Some(Arc::new(run));
+        Ok(change)
+    }
+
+    fn take_merged(&mut self, writes: &mut Writes) -> Result<Option<(Arc<Run>, Vec<Arc<Run>>)>, Doubt> {
+        if !self.merging {
+            return Ok(None);
+        }
+        let crowded = {
+            let known = self.index.reading();
+            known.runs.iter().filter(|run| run.level == 0).count() >= STORE_INDEX_RUNS_MAX.max(self.layout.fanout)
+        };
+        let arrived = self.arrived.take();
+        let result = arrived.or_else(|| if crowded { self.merged.recv().ok() } else { self.merged.try_recv().ok() });
+        let Some(result) = result else { return Ok(None) };
+        self.merging = false;
+        let (run, inputs) = result?;
+        run.put(writes);
+        inputs.iter().for_each(|input| input.remove(writes));
+        Ok(Some((Arc::new(run), inputs)))
+    }
+
+    /// Makes a commit's keys known, after it is in, and sees whether runs are to be merged. `next` as in `prepare`, and
+    /// to be kept with the next commit: rows under a number it lost are orphans.
+    pub(super) fn install(&mut self, change: IndexChange, next: &mut u32) {
+        let mut known = self.index.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.memory.extend(change.memory);
+        known.journals.extend(change.journal);
+        if let Some(run) = change.flushed {
+            known.memory.clear();
+            known.journals.clear();
+            known.runs.push(run);
+        }
+        if let Some((run, inputs)) = change.merged {
+            known.runs.retain(|run| inputs.iter().all(|input| input.number != run.number));
+            known.runs.push(run);
+            known.runs.sort_by_key(|run| (std::cmp::Reverse(run.level), run.number));
+            self.send(Job::Discard(inputs));
+        }
+        if self.merging {
+            return;
+        }
+        let levels = known.runs.iter().map(|run| run.level).max().unwrap_or(0);
+        let of_level = |level: u8| known.runs.iter().filter(move |run| run.level == level);
+        if let Some(level) = (0..=levels).find(|level| of_level(*level).count() >= self.layout.fanout) {
+            let inputs = of_level(level).take(self.layout.fanout).cloned().collect();
+            self.merging = true;
+            self.send(Job::Merge { number: *next, inputs });
+            *next += 1;
+        }
+    }
+
+    fn send(&self, job: Job) {
+        // A worker that is gone has failed the disk: the next commit says so.
+        let _ = self.jobs.as_ref().map(|jobs| jobs.send(job));
+    }
+
+    /// Waits until the running merge, if any, is done; the next commit takes it in. Gives the number of runs.
+    #[cfg(test)]
+    pub(super) fn settle(&mut self) -> usize {
+        if self.merging && self.arrived.is_none() {
+            self.arrived = self.merged.recv().ok();
+        }
+        self.index.reading().runs.len()
+    }
+}
+
+impl IndexWriter {
+    /// Ends the thread; a merge under way is given up.
+    pub(super) fn stop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The merging thread.
+struct Worker {
+    layout: Layout,
+    disk: Arc<Disk>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Worker {
+    fn run(&self, todo: &Receiver<Job>, done: &Sender<Merged>) {
+        while let Ok(job) = todo.recv() {
+            if self.stop.load(Ordering::Relaxed) {
+                return;
+            }
+            match job {
+                Job::Merge { number, inputs } => match self.merge(number, &inputs) {
+                    Ok(None) => return,
+                    Ok(Some(run)) => drop(done.send(Ok((run, inputs)))),
+                    Err(doubt) => drop(done.send(Err(doubt))),
+                },
+                Job::Discard(runs) => {
+                    for run in runs {
+                        // A failure is kept by the disk; rows left behind are removed at the next opening.
+                        let _ = run.discard(self.layout.merge_rows, |writes| self.apply(writes).map(drop));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes beside the committing thread; `false` when it is time to stop.
+    fn apply(&self, writes: Writes) -> Result<bool, Doubt> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        self.disk.apply_beside(writes).map(|()| true)
+    }
+
+    fn merge(&self, number: u32, inputs: &[Arc<Run>]) -> Result<Option<Run>, Doubt> {
+        let level = inputs.iter().map(|run| run.level).max().unwrap_or(0) + 1;
+        let entries = inputs.iter().map(|run| run.len()).sum();
+        let mut builder = Builder::new(number, level, entries, self.layout.fixed.row_keys);
+        let mut scans: Vec<_> = inputs.iter().map(|run| run.scan(&self.disk)).collect();
+        let mut heads = scans.iter_mut().map(|scan| scan.next()).collect::<Result<Vec<_>, _>>()?;
+        let mut writes = Writes::default();
+        let least = |heads: &[Option<(LookupKey, u64)>]| {
+            let entries = heads.iter().enumerate().filter_map(|(at, head)| head.map(|(key, number)| (key, number, at)));
+            entries.min()
+        };
+        while let Some((key, value, at)) = least(&heads) {
+            builder.push(&key, value, &mut writes);
+            heads[at] = scans[at].next()?;
+            if writes.rows() >= self.layout.merge_rows as u64 && !self.apply(std::mem::take(&mut writes))? {
+                return Ok(None);
+            }
+        }
+        let run = builder.finish(&mut writes)?;
+        Ok(self.apply(writes)?.then_some(run))
+    }
+}

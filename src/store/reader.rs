@@ -1,0 +1,298 @@
+//! Reading: figures now and as of any day and size, records, lists. Any number of threads, beside the one that commits.
+//!
+//! A [`Reader`] follows the store; a [`View`] stays at one commit: every figure of it is of the same size. Current figures
+//! come from memory, sled being without snapshot reads; past ones from closed chunks, which never change.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use uuid::Uuid;
+
+use super::disk::Disk;
+use super::history::Head;
+use super::index::Index;
+use super::keys::{self, Family};
+use super::layout::Layout;
+use super::{pack, row, statements};
+use crate::event::Day;
+use crate::fold::lookup;
+use crate::fold::rows::{
+    ChainRow, Doubt, Figures, GovernanceRow, LookupKey, Move, Ordinal, Position, Record, Refused, Rows, Series,
+    SeriesNumber, Statement, Thing, ThingNumber,
+};
+use crate::limits::RECORD_VERSIONS_MAX;
+
+/// What all readers share.
+pub(super) struct Shared {
+    pub(super) layout: Layout,
+    pub(super) disk: Arc<Disk>,
+    pub(super) index: Arc<Index>,
+    /// Numbers by path. Only grows; a view looks at no number beyond its own.
+    pub(super) paths: RwLock<BTreeMap<Arc<str>, SeriesNumber>>,
+    pub(super) snapshot: RwLock<Arc<Snapshot>>,
+}
+
+/// All series after one commit. Immutable.
+pub struct Snapshot {
+    /// How far it is folded.
+    pub position: Position,
+    pub(super) heads: Vec<Arc<Head>>,
+}
+
+impl Snapshot {
+    /// A series by number.
+    #[must_use]
+    pub fn series(&self, number: SeriesNumber) -> Option<&Series> {
+        self.heads.get(number as usize).map(|head| &head.series)
+    }
+}
+
+/// Reads the store as of its last commit; cheap to clone.
+#[derive(Clone)]
+pub struct Reader {
+    pub(super) shared: Arc<Shared>,
+}
+
+/// The store as of one commit; cheap to clone.
+#[derive(Clone)]
+pub struct View {
+    shared: Arc<Shared>,
+    snapshot: Arc<Snapshot>,
+}
+
+impl View {
+    /// How far this view is folded.
+    #[must_use]
+    pub fn position(&self) -> &Position {
+        &self.snapshot.position
+    }
+
+    /// The series behind it.
+    #[must_use]
+    pub fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.snapshot
+    }
+
+    /// Number and current state of a series.
+    #[must_use]
+    pub fn series(&self, path: &str) -> Option<(SeriesNumber, &Series)> {
+        let number = *self.shared.paths.read().unwrap_or_else(PoisonError::into_inner).get(path)?;
+        self.snapshot.series(number).map(|series| (number, series))
+    }
+
+    /// Series whose path starts with `prefix`, by path: `ev-chargers/region/`.
+    #[must_use]
+    pub fn series_with_prefix(&self, prefix: &str) -> Vec<(SeriesNumber, &Series)> {
+        let paths = self.shared.paths.read().unwrap_or_else(PoisonError::into_inner);
+        paths
+            .range::<str, _>((Bound::Included(prefix), Bound::Unbounded))
+            .take_while(|(path, _)| path.starts_with(prefix))
+            .filter_map(|(_, number)| self.snapshot.series(*number).map(|series| (*number, series)))
+            .collect()
+    }
+
+    /// Figures of a series as of `day`, from the entries below `size` (`None`: all of this view; more than it holds is as
+    /// all). A series that never moved has none: zero, and no statement.
+    ///
+    /// # Errors
+    /// [`Doubt`] where a row cannot be trusted.
+    pub fn figures(&self, path: &str, day: Day, size: Option<u64>) -> Result<Figures, Doubt> {
+        match self.series(path) {
+            Some((number, _)) => self.figures_of(number, day, size),
+            None => Ok(Figures::default()),
+        }
+    }
+
+    /// As [`View::figures`], by number.
+    ///
+    /// # Errors
+    /// [`Doubt`] where a row cannot be trusted.
+    pub fn figures_of(&self, number: SeriesNumber, day: Day, size: Option<u64>) -> Result<Figures, Doubt> {
+        let size = size.map_or(self.snapshot.position.size, |size| size.min(self.snapshot.position.size));
+        let Some(head) = self.snapshot.heads.get(number as usize) else { return Ok(Figures::default()) };
+        head.figures(number, &self.shared.disk, day, size)
+    }
+
+    /// Moves of a series, oldest first, a block at a time: from `place` 0, then from the place given back, until `None`.
+    ///
+    /// # Errors
+    /// [`Doubt`] where a row cannot be trusted.
+    pub fn moves(&self, number: SeriesNumber, place: u32) -> Result<Option<(Vec<Move>, u32)>, Doubt> {
+        let Some(head) = self.snapshot.heads.get(number as usize) else { return Ok(None) };
+        head.moves_from(number, &self.shared.disk, place)
+    }
+}
+
+impl Reader {
+    /// The store as of its last commit, held.
+    #[must_use]
+    pub fn view(&self) -> View {
+        View { shared: self.shared.clone(), snapshot: self.snapshot() }
+    }
+
+    /// All series as of the last commit.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.shared.snapshot.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How far the store is folded.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.snapshot().position.clone()
+    }
+
+    /// As [`View::figures`], of the last commit.
+    ///
+    /// # Errors
+    /// [`Doubt`] where a row cannot be trusted.
+    pub fn figures(&self, path: &str, day: Day, size: Option<u64>) -> Result<Figures, Doubt> {
+        self.view().figures(path, day, size)
+    }
+
+    /// A record by agency and event id.
+    ///
+    /// # Errors
+    /// [`Doubt`] where a row cannot be trusted.
+    pub fn record_by_id(&self, agency: &str, id: &Uuid) -> Result<Option<(Ordinal, Record)>, Doubt> {
+        let Some(ordinal) = self.lookup(&lookup::id_key(agency, id))? else { return Ok(None) };
+        match self.record(ordinal)? {
+            Some(record) if record.id == *id => Ok(Some((ordinal, record))),
+            _ => Err(Doubt(format!("id {id} of {agency} leads to record {ordinal}, which is missing or another"))),
+        }
+    }
+
+    /// All versions of a record, oldest first.
+    ///
+    /// # Errors
+    /// [`Doubt`] where a row cannot be trusted, or versions go in a circle.
+    pub fn versions(&self, ordinal: Ordinal) -> Result<Vec<(Ordinal, Record)>, Doubt> {
+        let read = |ordinal| self.record(ordinal)?.ok_or_else(|| Doubt(format!("record {ordinal} is missing")));
+        let Some(mut record) = self.record(ordinal)? else { return Ok(Vec::new()) };
+        let mut first = ordinal;
+        for _ in 0..RECORD_VERSIONS_MAX {
+            let Some(before) = record.replaces else { break };
+            (first, record) = (before, read(before)?);
+        }
+        let mut versions = vec![(first, record)];
+        while versions.len() <= RECORD_VERSIONS_MAX {
+            match versions.last().and_then(|(_, record)| record.replaced_by) {
+                Some(next) => versions.push((next, read(next)?)),
+                None => return Ok(versions),
+            }
+        }
+        Err(Doubt(format!("record {ordinal} has more than {RECORD_VERSIONS_MAX} versions")))
+    }
+
+    /// Refused reports from entry index `from` on, at most `limit`.
+    ///
+    /// # Errors
+    /// [`Doubt`] where a row cannot be trusted.
+    pub fn refused(&self, from: u64, limit: usize) -> Result<Vec<Refused>, Doubt> {
+        let rows = self.shared.disk.range(
+            &keys::number(Family::Refused, from),
+            &keys::after(Family::Refused),
+            limit,
+        )?;
+        rows.iter().map(|(key, value)| row::unpack(key, value)).collect()
+    }
+
+    /// Accepted governance events of entries below `size`, in log order: replayed, they are the registry.
+    ///
+    /// # Errors
+    /// [`Doubt`] where a row cannot be trusted.
+    pub fn governance_until(&self, size: u64) -> Result<Vec<GovernanceRow>, Doubt> {
+        self.events_until(Family::Governance, size)
+    }
+
+    /// Forecasts of entries below `size`, in log order.
+    ///
+    /// # Errors
+    /// [`Doubt`] where a row cannot be trusted.
+    pub fn forecasts_until(&self, size: u64) -> Result<Vec<GovernanceRow>, Doubt> {
+        self.events_until(Family::Forecast, size)
+    }
+
+    fn events_until(&self, family: Family, size: u64) -> Result<Vec<GovernanceRow>, Doubt> {
+        let mut events = Vec::new();
+        self.shared.disk.each(&keys::single(family), &keys::event(family, size, 0), |key, value| {
+            events.push(row::unpack(key, value)?);
+            Ok(())
+        })?;
+        Ok(events)
+    }
+
+    /// State of every chain, by NKey public key.
+    ///
+    /// # Errors
+    /// [`Doubt`] where a row cannot be trusted.
+    pub fn chains(&self) -> Result<BTreeMap<String, ChainRow>, Doubt> {
+        let mut chains = BTreeMap::new();
+        self.shared.disk.each(&keys::single(Family::Chain), &keys::after(Family::Chain), |key, value| {
+            let name = String::from_utf8(key[1..].to_vec()).map_err(|_| row::doubt(key, "has a malformed key"))?;
+            chains.insert(name, row::unpack(key, value)?);
+            Ok(())
+        })?;
+        Ok(chains)
+    }
+}
+
+impl Rows for Reader {
+    fn record(&self, ordinal: Ordinal) -> Result<Option<Record>, Doubt> {
+        pack::read(&self.shared.disk, &self.shared.index, self.shared.layout.fixed.records_per_row, ordinal)
+    }
+
+    fn thing(&self, number: ThingNumber) -> Result<Option<Thing>, Doubt> {
+        pack::read(&self.shared.disk, &self.shared.index, self.shared.layout.fixed.things_per_row, number)
+    }
+
+    fn lookup(&self, key: &LookupKey) -> Result<Option<u64>, Doubt> {
+        self.shared.index.get(&self.shared.disk, key)
+    }
+
+    fn statements<'a>(
+        &'a self,
+        series: SeriesNumber,
+        day: Day,
+    ) -> Box<dyn Iterator<Item = Result<Statement, Doubt>> + 'a> {
+        // The first one is known without reading the pages; who asks for a second one pays for them.
+        let disk = &self.shared.disk;
+        let first = match statements::winners(disk, series, day) {
+            Ok((Some(first), _)) => first,
+            Ok((None, _)) => return all_statements(disk, series, day, 0),
+            Err(doubt) => return Box::new(std::iter::once(Err(doubt))),
+        };
+        let rest = std::iter::once_with(move || all_statements(disk, series, day, 1)).flatten();
+        Box::new(std::iter::once(Ok(first)).chain(rest))
+    }
+
+    fn winners(&self, series: SeriesNumber, day: Day) -> Result<(Option<Statement>, Option<Statement>), Doubt> {
+        statements::winners(&self.shared.disk, series, day)
+    }
+
+    fn series(&self, path: &str) -> Result<Option<(SeriesNumber, Series)>, Doubt> {
+        Ok(self.view().series(path).map(|(number, series)| (number, series.clone())))
+    }
+
+    fn series_by_number(&self, number: SeriesNumber) -> Result<Option<Series>, Doubt> {
+        Ok(self.snapshot().series(number).cloned())
+    }
+
+    fn chain(&self, key: &str) -> Result<Option<ChainRow>, Doubt> {
+        let key = keys::text(Family::Chain, key);
+        self.shared.disk.get(&key)?.map(|value| row::unpack(&key, &value)).transpose()
+    }
+}
+
+fn all_statements<'a>(
+    disk: &'a Disk,
+    series: SeriesNumber,
+    day: Day,
+    skip: usize,
+) -> Box<dyn Iterator<Item = Result<Statement, Doubt>> + 'a> {
+    match statements::standing(disk, series, day) {
+        Ok(standing) => Box::new(standing.into_iter().skip(skip).map(Ok)),
+        Err(doubt) => Box::new(std::iter::once(Err(doubt))),
+    }
+}
