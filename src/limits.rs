@@ -186,3 +186,5 @@ pub const STORE_FLUSH_MS: u64 = 2_000;
 pub const STORE_HANDLES: usize = 8;
 /// Versions of one record that are followed: corrections of corrections.
 pub const RECORD_VERSIONS_MAX: usize = 10_000;
+/// Reports one status request may ask for: the answer fits a NATS message of 1 MiB.
+pub const STATUS_ASKED_MAX: usize = 1_000;

@@ -12,6 +12,7 @@
 pub mod core;
 pub mod halt;
 pub mod run;
+pub mod service;
 pub mod shared;
 
 pub use halt::Halt;
