@@ -188,3 +188,39 @@ pub const STORE_HANDLES: usize = 8;
 pub const RECORD_VERSIONS_MAX: usize = 10_000;
 /// Reports one status request may ask for: the answer fits a NATS message of 1 MiB.
 pub const STATUS_ASKED_MAX: usize = 1_000;
+/// Bytes the CLI reads of an HTTP answer: 34 indicators with all splits are under 4 MiB.
+pub const HTTP_ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// How long the CLI waits for an HTTP answer; `at_least` waits are shorter.
+pub const HTTP_ANSWER_TIMEOUT_MS: u64 = 30_000;
+/// How long a client may take to send its request head: a slow client holds a connection, nothing else.
+pub const HTTP_HEAD_TIMEOUT_MS: u64 = 10_000;
+/// Bytes of a request body: today's routes take none; a report will be [`BODY_BYTES_MAX`].
+pub const HTTP_BODY_BYTES_MAX: usize = 64 * 1024;
+/// Open connections: each costs a task and two buffers; the page and a few hundred dashboards fit.
+pub const HTTP_CONNECTIONS_MAX: usize = 1_024;
+/// How long `at_least` waits for the ledger to fold that far before it answers 503.
+pub const AT_LEAST_WAIT_MS: u64 = 10_000;
+/// How long open requests may take to end at shutdown.
+pub const HTTP_SHUTDOWN_MS: u64 = 5_000;
+/// How long `report` and `import` wait for their reports to be recorded before they say "unknown".
+pub const RECORDED_WAIT_MS: u64 = 60_000;
+/// How often they ask while they wait.
+pub const RECORDED_POLL_MS: u64 = 50;
+/// Bytes of one line of NDJSON or one record of CSV: an event fits a report body.
+pub const ROW_BYTES_MAX: usize = BODY_BYTES_MAX;
+/// Columns of an imported table: far beyond any event type, far below what a damaged file claims.
+pub const COLUMNS_MAX: usize = 256;
+/// Events per signed report of an import: one signature and one fsync for many, and one fault refuses few.
+pub const IMPORT_BATCH_EVENTS: usize = 200;
+/// Faulty rows an import remembers for its report; beyond it only counts.
+pub const IMPORT_FAULTS_MAX: usize = 10_000;
+/// Bytes of an imported file: it is held in memory so that what was checked is what is sent.
+pub const IMPORT_FILE_BYTES_MAX: u64 = 512 * 1024 * 1024;
+/// Bytes of a request head: long enough for any browser, short enough that connections are cheap.
+pub const HTTP_HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Pause after a connection could not be accepted: without it a full descriptor table would spin.
+pub const ACCEPT_PAUSE_MS: u64 = 50;
+/// Least time between two rounds of announcements: five a second is live for people, and a flood of reports costs no more.
+pub const ANNOUNCE_EVERY_MS: u64 = 200;
+/// Pause after a round that failed.
+pub const ANNOUNCE_RETRY_MS: u64 = 1_000;

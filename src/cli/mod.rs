@@ -1,1 +1,22 @@
-//! (room under construction)
+//! wip
+pub mod completions;
+pub mod exit;
+pub mod lang;
+pub mod ledger;
+pub mod out;
+pub mod status;
+pub mod table;
+pub fn main(_: std::env::ArgsOs) -> std::process::ExitCode {
+    std::process::ExitCode::SUCCESS
+}
+pub struct Context {
+    pub lang: lang::Lang,
+    pub json: bool,
+    pub data: std::path::PathBuf,
+    pub ledger: Option<String>,
+    pub colour: bool,
+    pub width: Option<usize>,
+}
+pub fn command() -> clap::Command {
+    clap::Command::new("x")
+}

@@ -9,6 +9,7 @@
 //! - [`run`] joins reader and core; [`shared`] is what readers hold; [`announce`] fills the key-value bucket;
 //!   [`service`] answers publishers. Nothing here serves HTTP.
 
+pub mod announce;
 pub mod core;
 pub mod halt;
 pub mod run;

@@ -1,0 +1,264 @@
+//! `jindo status`: where the commitments stand, asked of the running ledger over HTTP. Computes no figure itself.
+
+mod detail;
+
+use crate::event::{Day, Text, Time};
+use crate::publish::import::columns::guarded;
+use crate::store::progress::view::{FigureView, IndicatorView, IndicatorsView, StatusView, TargetState};
+
+use super::exit::{Exit, could, usage};
+use super::lang::Lang;
+use super::ledger::{Ledger, segment};
+use super::table::{Cell, Style, Table, cell};
+use super::{Context, out};
+
+/// Where the commitments stand, now or as of a past moment
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  jindo status                                  all 34 commitments
+  jindo status ev-chargers                      one of them: targets, revisions, parts, regions, source
+  jindo status --as-of 2026-06-30               what had happened by then, as known today
+  jindo status --as-of 2026-06-30 --known-at 2026-07-01T00:00:00+09:00
+  jindo status --known-at 41                    as the first 41 entries of the log say
+  jindo status --csv > status.csv")]
+pub struct Args {
+    /// Indicator id, or its row in the work plan
+    indicator: Option<String>,
+    /// What had happened by the end of this day in Seoul [default: today]
+    #[arg(long, value_name = "DATE", value_parser = |text: &str| Day::parse(text).map_err(|error| error.to_string()))]
+    as_of: Option<Day>,
+    /// What had been recorded by then: a time, or a log size [default: everything]
+    #[arg(long, value_name = "TIME|SIZE", value_parser = known_at)]
+    known_at: Option<String>,
+    /// Wait until the ledger has folded this many entries
+    #[arg(long, value_name = "SIZE")]
+    at_least: Option<u64>,
+    /// CSV instead of a table
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
+}
+
+fn known_at(text: &str) -> Result<String, String> {
+    if text.parse::<u64>().is_ok() {
+        return Ok(text.to_owned());
+    }
+    Time::parse(text).map(|_| text.to_owned()).map_err(|error| format!("{error}, or a log size such as 41"))
+}
+
+/// Asks and prints.
+///
+/// # Errors
+/// Ledger unreachable, indicator unknown.
+pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+    let ledger = Ledger::find(context)?;
+    let mut query = Vec::new();
+    query.extend(args.as_of.map(|day| ("as_of", day.to_string())));
+    query.extend(args.known_at.map(|text| ("known_at", text)));
+    query.extend(args.at_least.map(|size| ("at_least", size.to_string())));
+    let Some(wanted) = args.indicator else {
+        let view: IndicatorsView = ledger.get("/v1/indicators", &query)?.ok_or_else(|| no_ledger(&ledger))?;
+        match (context.json, args.csv) {
+            (true, _) => out::json(&view)?,
+            (_, true) => csv(&view.indicators)?,
+            _ => out::text(&overview(&view, context))?,
+        }
+        return Ok(Exit::Ok);
+    };
+    let view: IndicatorView =
+        ledger.get(&format!("/v1/indicators/{}", segment(&wanted)), &query)?.ok_or_else(|| unknown(&wanted))?;
+    match (context.json, args.csv) {
+        (true, _) => out::json(&view)?,
+        (_, true) => csv(std::slice::from_ref(&view))?,
+        _ => out::text(&detail::page(&view, context))?,
+    }
+    Ok(Exit::Ok)
+}
+
+fn no_ledger(ledger: &Ledger) -> anyhow::Error {
+    let base = ledger.base();
+    could(format!("{base}: jindo 원장이 아닙니다"), format!("{base}: not a jindo ledger"))
+        .next("--ledger 주소를 확인하세요.", "check the address given with --ledger")
+        .into()
+}
+
+fn unknown(id: &str) -> anyhow::Error {
+    usage(format!("지표 '{id}'이(가) 없습니다"), format!("there is no indicator '{id}'"))
+        .next("`jindo status`가 지표 번호를 모두 보여 줍니다.", "`jindo status --json` lists every id")
+        .into()
+}
+
+/// The table of all indicators with a line on what it shows.
+fn overview(view: &IndicatorsView, context: &Context) -> String {
+    let lang = context.lang;
+    let mut table = Table::new()
+        .right("#")
+        .left(lang.pick("지표", "id"))
+        .wide(lang.pick("제목", "title"))
+        .right(lang.pick("현재", "now"))
+        .right(lang.pick("목표", "target"))
+        .left(lang.pick("기한", "due"))
+        .left(lang.pick("상태", "status"))
+        .left(lang.pick("최근 보고", "last report"));
+    for indicator in &view.indicators {
+        let target = indicator.target().map(|target| &target.current);
+        table.row(vec![
+            cell(indicator.row.to_string()),
+            cell(&indicator.id).style(Style::Dim),
+            cell(lang.of(&indicator.title)),
+            figure(&indicator.figure, lang),
+            cell(target.map_or("–", |target| lang.of(&target.text))),
+            cell(target.map_or_else(|| "–".to_owned(), |target| due(target, lang))),
+            status(&indicator.status, lang),
+            cell(last(indicator, lang)),
+        ]);
+    }
+    let mut text = table.render(context.width, context.colour);
+    text.push('\n');
+    text.push_str(&footer(view.as_of, view.known_at, view.size, lang));
+    if view.simulated {
+        text.push_str(
+            &Style::Yellow.paint(lang.pick("모의 원장입니다.\n", "This ledger is a simulation.\n"), context.colour),
+        );
+    }
+    text
+}
+
+/// The line below every figure: as of when, known when, how much of the log.
+fn footer(as_of: Day, known_at: Option<Time>, size: u64, lang: Lang) -> String {
+    let known = known_at.map_or_else(|| lang.pick("기록 없음", "nothing recorded").to_owned(), |time| time.to_string());
+    match lang {
+        Lang::Ko => format!("{as_of} 기준 · {known}까지 기록된 사실 · 로그 {size}건\n"),
+        Lang::En => format!("as of {as_of} · known by {known} · {size} log entries\n"),
+    }
+}
+
+/// A figure with its marks: `*` provisional, `~` approximate, `!` disputed.
+fn figure(figure: &FigureView, lang: Lang) -> Cell {
+    if figure.value.is_none() {
+        return cell("–").style(Style::Dim);
+    }
+    let mut text = lang.of(&figure.text).to_owned();
+    for (count, mark) in [(figure.approximate, '~'), (figure.provisional, '*'), (figure.disputed, '!')] {
+        if count > 0 {
+            text.push(mark);
+        }
+    }
+    cell(text)
+}
+
+fn due(target: &TargetState, lang: Lang) -> String {
+    match (&target.due_as_printed, target.due) {
+        (Some(printed), Some(due)) => format!("\"{printed}\" → {due}?"),
+        (Some(printed), None) => format!("\"{printed}\""),
+        (None, Some(due)) => due.to_string(),
+        (None, None) => lang.pick("기한 없음", "no date").to_owned(),
+    }
+}
+
+fn status(status: &StatusView, lang: Lang) -> Cell {
+    let style = match status.code.as_str() {
+        "met" | "on_track" => Style::Green,
+        "at_risk" => Style::Yellow,
+        "behind" | "overdue" => Style::Red,
+        "unmeasurable" => Style::Cyan,
+        _ => Style::Dim,
+    };
+    cell(lang.of(&status.text)).style(style)
+}
+
+fn last(indicator: &IndicatorView, lang: Lang) -> String {
+    let Some(last) = &indicator.last_report else { return "–".to_owned() };
+    let day = last.day.map_or_else(|| "–".to_owned(), |day| day.to_string());
+    let mut text = match &last.agency {
+        Some(agency) => format!("{day} {}", agency.code),
+        None => day,
+    };
+    if indicator.public_source {
+        text.push_str(lang.pick(" (공개 자료)", " (public source)"));
+    }
+    if indicator.simulated {
+        text.push_str(lang.pick(" (모의)", " (simulated)"));
+    }
+    text
+}
+
+const CSV_COLUMNS: [&str; 24] = [
+    "id",
+    "row",
+    "area",
+    "title_ko",
+    "title_en",
+    "owner",
+    "unit",
+    "value",
+    "verified",
+    "provisional",
+    "approximate",
+    "disputed",
+    "goal",
+    "target",
+    "target_original",
+    "due",
+    "status",
+    "expected",
+    "ratio",
+    "last_day",
+    "last_agency",
+    "as_of",
+    "known_at",
+    "size",
+];
+
+fn csv(indicators: &[IndicatorView]) -> anyhow::Result<()> {
+    let mut writer = csv::Writer::from_writer(out::writer(None)?);
+    writer.write_record(CSV_COLUMNS)?;
+    for indicator in indicators {
+        writer.write_record(csv_row(indicator).iter().map(|text| guarded(text)))?;
+    }
+    Ok(writer.flush()?)
+}
+
+fn csv_row(view: &IndicatorView) -> [String; 24] {
+    fn said<T: ToString>(value: Option<T>) -> String {
+        value.map(|value| value.to_string()).unwrap_or_default()
+    }
+    let target = view.target();
+    let last = view.last_report.as_ref();
+    let Text { ko, en } = view.title.clone();
+    [
+        view.id.clone(),
+        view.row.to_string(),
+        view.area.clone(),
+        ko,
+        en,
+        view.owner.code.clone(),
+        view.unit.as_ref().map(|unit| unit.code.clone()).unwrap_or_default(),
+        said(view.figure.value),
+        said(view.figure.verified),
+        view.figure.provisional.to_string(),
+        view.figure.approximate.to_string(),
+        view.figure.disputed.to_string(),
+        target.map(|target| goal_word(&target.current).to_owned()).unwrap_or_default(),
+        said(target.and_then(|target| target.current.value)),
+        said(target.and_then(|target| target.original.value)),
+        said(target.and_then(|target| target.current.due)),
+        view.status.code.clone(),
+        said(view.status.expected),
+        said(view.status.ratio),
+        said(last.and_then(|last| last.day)),
+        last.and_then(|last| last.agency.as_ref()).map(|agency| agency.code.clone()).unwrap_or_default(),
+        view.as_of.to_string(),
+        said(view.known_at),
+        view.size.to_string(),
+    ]
+}
+
+fn goal_word(target: &TargetState) -> &'static str {
+    use crate::event::governance::Goal;
+    match target.goal {
+        Goal::Reach => "reach",
+        Goal::AtLeast => "at-least",
+        Goal::AtMost => "at-most",
+    }
+}

@@ -1,0 +1,97 @@
+//! Query parameters: every name known, every value parsed once. What is not understood is refused, never ignored.
+
+use super::problem::Problem;
+use super::source::{Ask, Known};
+use crate::event::{Day, Time};
+use crate::limits::PAGE_ROWS_MAX;
+
+/// The pairs of a query string.
+pub type Pairs = Vec<(String, String)>;
+
+/// Refuses names that are not in `known` and names given twice.
+///
+/// # Errors
+/// [`Problem`].
+pub fn only(pairs: &Pairs, known: &[&str]) -> Result<(), Problem> {
+    for (at, (name, _)) in pairs.iter().enumerate() {
+        let shown: String = name.chars().take(40).collect();
+        if !known.contains(&name.as_str()) {
+            let list = known.join(", ");
+            return Err(Problem::parameter(
+                &shown,
+                &format!("없는 이름입니다 (가능: {list})"),
+                &format!("unknown (known: {list})"),
+            ));
+        }
+        if pairs[..at].iter().any(|(before, _)| before == name) {
+            return Err(Problem::parameter(&shown, "두 번 주어졌습니다", "given twice"));
+        }
+    }
+    Ok(())
+}
+
+fn value<'a>(pairs: &'a Pairs, name: &str) -> Option<&'a str> {
+    pairs.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+}
+
+/// `as_of`, `known_at` and `at_least`.
+///
+/// # Errors
+/// [`Problem`].
+pub fn moment(pairs: &Pairs) -> Result<(Ask, Option<u64>), Problem> {
+    only(pairs, &["as_of", "known_at", "at_least"])?;
+    let as_of = value(pairs, "as_of").map(|text| {
+        Day::parse(text).map_err(|_| {
+            Problem::parameter("as_of", "2026-06-30 같은 날짜여야 합니다", "must be a date such as 2026-06-30")
+        })
+    });
+    let known_at = value(pairs, "known_at").map(|text| {
+        text.parse().map(Known::Size).or_else(|_| Time::parse(text).map(Known::Time)).map_err(|_| {
+            Problem::parameter(
+                "known_at",
+                "2026-07-01T00:00:00+09:00 같은 시각(+는 %2B로) 또는 로그 크기여야 합니다",
+                "must be a time such as 2026-07-01T00:00:00Z (write + as %2B), or a log size",
+            )
+        })
+    });
+    Ok((Ask { as_of: as_of.transpose()?, known_at: known_at.transpose()? }, number(pairs, "at_least")?))
+}
+
+/// A whole number.
+///
+/// # Errors
+/// [`Problem`].
+pub fn number(pairs: &Pairs, name: &str) -> Result<Option<u64>, Problem> {
+    let parse = |text: &str| {
+        text.parse()
+            .map_err(|_| Problem::parameter(name, "0 이상의 정수여야 합니다", "must be a whole number, not negative"))
+    };
+    value(pairs, name).map(parse).transpose()
+}
+
+/// `from` and `limit` of a page.
+///
+/// # Errors
+/// [`Problem`].
+pub fn page(pairs: &Pairs) -> Result<(u64, usize), Problem> {
+    only(pairs, &["from", "limit"])?;
+    let limit = number(pairs, "limit")?.unwrap_or(100);
+    let limit = usize::try_from(limit).ok().filter(|limit| (1..=PAGE_ROWS_MAX).contains(limit));
+    let limit = limit.ok_or_else(|| {
+        Problem::parameter(
+            "limit",
+            &format!("1에서 {PAGE_ROWS_MAX} 사이여야 합니다"),
+            &format!("must be 1 to {PAGE_ROWS_MAX}"),
+        )
+    })?;
+    Ok((number(pairs, "from")?.unwrap_or(0), limit))
+}
+
+/// `agency`.
+///
+/// # Errors
+/// [`Problem`].
+pub fn agency(pairs: &Pairs) -> Result<Option<String>, Problem> {
+    only(pairs, &["agency"])?;
+    Ok(value(pairs, "agency").map(str::to_owned))
+}

@@ -1,0 +1,181 @@
+//! The routes. Each parses its parameters, asks the source on a thread that may block, and answers JSON or a problem.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::Config;
+use super::problem::{Problem, text};
+use super::query::{self, Pairs};
+use super::source::{Source, SourceError};
+use crate::limits::HTTP_BODY_BYTES_MAX;
+
+#[derive(Clone)]
+struct App {
+    source: Arc<dyn Source>,
+    config: Config,
+}
+
+type Answer = Result<Response, Problem>;
+/// What stands behind the `?`, if it can be read.
+type Asked = Result<Query<Pairs>, QueryRejection>;
+/// What stands in the path, if it can be read.
+type Named = Result<Path<String>, PathRejection>;
+
+/// The router over a source.
+pub fn router(source: Arc<dyn Source>, config: Config) -> Router {
+    Router::new()
+        .route("/v1/indicators", get(indicators))
+        .route("/v1/indicators/{id}", get(indicator))
+        .route("/v1/records/{id}", get(records))
+        .route("/v1/refused", get(refused))
+        .route("/v1/entries/{index}", get(entry))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .fallback(nowhere)
+        .method_not_allowed_fallback(async || Problem::method())
+        .layer(DefaultBodyLimit::max(HTTP_BODY_BYTES_MAX))
+        .with_state(App { source, config })
+}
+
+impl App {
+    /// Asks the source on a thread that may block.
+    async fn ask<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&dyn Source) -> Result<T, SourceError> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let source = self.source.clone();
+        let answer = tokio::task::spawn_blocking(move || ask(&*source)).await;
+        match answer {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(SourceError::NotYet { size, wanted })) => Err(Problem::not_yet(size, wanted)),
+            Ok(Err(error @ SourceError::Broken(_))) => Err(broken(&error)),
+            Err(error) => Err(broken(&error)),
+        }
+    }
+
+    /// Waits until `size` entries are folded.
+    async fn at_least(&self, size: Option<u64>) -> Result<(), Problem> {
+        let Some(wanted) = size else { return Ok(()) };
+        let mut sizes = self.source.sizes();
+        let folded = sizes.wait_for(|size| *size >= wanted);
+        match tokio::time::timeout(self.config.at_least_wait, folded).await {
+            Ok(Ok(_)) => Ok(()),
+            // Timed out, or the projector is gone and nothing will be folded any more.
+            _ => Err(Problem::not_yet(*self.source.sizes().borrow(), wanted)),
+        }
+    }
+}
+
+fn broken(error: &dyn std::fmt::Display) -> Problem {
+    tracing::error!(%error, "a read failed");
+    Problem::unavailable(text("원장을 읽지 못했습니다", "the ledger could not be read"))
+}
+
+/// Figures change with every report: caches must ask again.
+fn json(value: &impl Serialize) -> Response {
+    ([(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))], Json(value)).into_response()
+}
+
+async fn indicators(State(app): State<App>, pairs: Asked) -> Answer {
+    let (ask, at_least) = query::moment(&query_pairs(pairs)?)?;
+    app.at_least(at_least).await?;
+    let view = app.ask(move |source| source.indicators(ask)).await?;
+    Ok(json(&view))
+}
+
+async fn indicator(State(app): State<App>, id: Named, pairs: Asked) -> Answer {
+    let id = named(id)?;
+    let (ask, at_least) = query::moment(&query_pairs(pairs)?)?;
+    app.at_least(at_least).await?;
+    let wanted = id.clone();
+    let view = app.ask(move |source| source.indicator(&wanted, ask)).await?;
+    let id: String = id.chars().take(80).collect();
+    let view = view.ok_or_else(|| {
+        Problem::not_found(
+            text(format!("지표 '{id}'이(가) 없습니다"), format!("there is no indicator '{id}'")),
+            text("/v1/indicators가 모두 보여 줍니다.", "/v1/indicators lists them all"),
+        )
+    })?;
+    Ok(json(&view))
+}
+
+async fn records(State(app): State<App>, id: Named, pairs: Asked) -> Answer {
+    let id = named(id)?;
+    let agency = query::agency(&query_pairs(pairs)?)?;
+    let uuid = Uuid::parse_str(&id).ok().filter(|uuid| uuid.to_string() == id);
+    let uuid = uuid.ok_or_else(|| Problem::parameter("id", "소문자 UUID여야 합니다", "must be a lower-case UUID"))?;
+    let view = app.ask(move |source| source.records(uuid, agency.as_deref())).await?;
+    if view.records.is_empty() {
+        return Err(Problem::not_found(
+            text(format!("{uuid}인 기록이 없습니다"), format!("no accepted event has the id {uuid}")),
+            text("반려되었다면 /v1/refused에 이유가 있습니다.", "if it was refused, /v1/refused says why"),
+        ));
+    }
+    Ok(json(&view))
+}
+
+async fn refused(State(app): State<App>, pairs: Asked) -> Answer {
+    let (from, limit) = query::page(&query_pairs(pairs)?)?;
+    let page = app.ask(move |source| source.refused(from, limit)).await?;
+    Ok(json(&page))
+}
+
+async fn entry(State(app): State<App>, index: Named) -> Answer {
+    let index = named(index)?;
+    let number = index.parse::<u64>().ok().filter(|number| number.to_string() == index);
+    let number = number.ok_or_else(|| {
+        Problem::parameter("index", "0 이상의 정수여야 합니다", "must be a whole number, not negative")
+    })?;
+    let bytes = app.ask(move |source| source.entry(number)).await?;
+    let bytes = bytes.ok_or_else(|| {
+        Problem::not_found(
+            text(format!("{number}번 항목은 아직 없습니다"), format!("there is no entry {number} yet")),
+            text("/healthz가 로그 크기를 말합니다.", "/healthz tells the log's size"),
+        )
+    })?;
+    // An entry never changes; its body is whatever somebody sent, so no browser may interpret it.
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable")),
+        (HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff")),
+        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox")),
+    ];
+    Ok((headers, bytes).into_response())
+}
+
+/// The process lives.
+async fn healthz(State(app): State<App>) -> Response {
+    json(&app.source.health())
+}
+
+/// The figures are current.
+async fn readyz(State(app): State<App>) -> Response {
+    let health = app.source.health();
+    let status = if health.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, json(&health)).into_response()
+}
+
+async fn nowhere() -> Problem {
+    Problem::not_found(
+        text("이런 주소는 없습니다", "there is no such address"),
+        text("/v1/indicators부터 시작하세요.", "start at /v1/indicators"),
+    )
+}
+
+fn query_pairs(pairs: Asked) -> Result<Pairs, Problem> {
+    let malformed = |_| Problem::parameter("query", "해석할 수 없는 질의입니다", "the query string cannot be read");
+    pairs.map(|Query(pairs)| pairs).map_err(malformed)
+}
+
+fn named(name: Named) -> Result<String, Problem> {
+    let malformed = |_| Problem::parameter("path", "UTF-8이 아닙니다", "not UTF-8");
+    name.map(|Path(name)| name).map_err(malformed)
+}

@@ -1,0 +1,203 @@
+//! What HTTP needs of the ledger: one trait, so that routes are tested without a store or a stream.
+//!
+//! Calls may read disk and are made on threads that may block.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::event::{Day, Text, Time};
+use crate::fold::rows::Fault;
+use crate::store::progress::view::{AgencyView, IndicatorView, IndicatorsView};
+
+/// The moment a reader asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ask {
+    /// What had happened by the end of this day; default today in Seoul.
+    pub as_of: Option<Day>,
+    /// What had been recorded by then; default everything.
+    pub known_at: Option<Known>,
+}
+
+/// A point in the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// The first so many entries.
+    Size(u64),
+    /// Entries recorded up to and at this time.
+    Time(Time),
+}
+
+/// Whether the ledger serves current figures.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// Catalogue folded, caught up, not halted.
+    pub ready: bool,
+    /// `starting`, `catching-up`, `ready` or `halted`.
+    pub state: String,
+    /// Why, for people.
+    pub why: Text,
+    /// Entries folded.
+    pub size: u64,
+}
+
+/// Why the ledger cannot answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SourceError {
+    /// A log size beyond what is folded.
+    #[error("{wanted} entries are not folded yet, {size} are")]
+    NotYet {
+        /// Folded.
+        size: u64,
+        /// Asked for.
+        wanted: u64,
+    },
+    /// The store or the log cannot be read; the text is logged, not shown.
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// All versions of the records with one event id (several agencies may use one id).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RecordsView {
+    /// Event id.
+    pub id: Uuid,
+    /// One per agency.
+    pub records: Vec<RecordView>,
+    /// Log size the answer is folded to.
+    pub size: u64,
+}
+
+/// A record: an event with its versions, oldest first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RecordView {
+    /// Whose.
+    pub agency: AgencyView,
+    /// Versions.
+    pub versions: Vec<VersionView>,
+}
+
+/// One version of a record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VersionView {
+    /// Event id of this version.
+    pub id: Uuid,
+    /// Event type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Entry.
+    pub index: u64,
+    /// Position in its body, from 0.
+    pub position: u16,
+    /// What admission said.
+    pub verdict: String,
+    /// When it was recorded.
+    pub recorded: Option<Time>,
+    /// When it happened.
+    pub time: Time,
+    /// Neither replaced nor retracted.
+    pub stands: bool,
+    /// Event id of the version that replaced it.
+    pub replaced_by: Option<Uuid>,
+    /// The retraction that ended it.
+    pub retracted_by: Option<Mention>,
+    /// Who vouches for it.
+    pub verified_by: Vec<Mention>,
+    /// Who contests it.
+    pub disputed_by: Vec<Mention>,
+    /// Indicators it moves.
+    pub indicators: Vec<String>,
+    /// `data` as it stands in the entry; absent where the body is withheld.
+    pub data: Option<Value>,
+}
+
+/// A report about a report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mention {
+    /// Whose.
+    pub agency: AgencyView,
+    /// Its event id.
+    pub id: Uuid,
+    /// Its entry.
+    pub index: u64,
+}
+
+/// A page of refused reports.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RefusedPage {
+    /// In log order.
+    pub refused: Vec<RefusedView>,
+    /// `from` of the next page, if there is one.
+    pub next: Option<u64>,
+    /// Log size the answer is folded to.
+    pub size: u64,
+}
+
+/// A refused report.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RefusedView {
+    /// Entry.
+    pub index: u64,
+    /// When it was recorded.
+    pub recorded: Time,
+    /// Agency named by the subject, if it parses.
+    pub agency: Option<String>,
+    /// Stable reason code.
+    pub code: String,
+    /// The reason in both languages, where the code is known.
+    pub reason: Option<Text>,
+    /// What to do.
+    pub next: Option<Text>,
+    /// What was wrong, per event where known.
+    pub faults: Vec<FaultView>,
+}
+
+/// One thing that was wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultView {
+    /// Position in the body, from 0.
+    pub event: Option<u16>,
+    /// Stable reason code.
+    pub code: String,
+    /// Detail.
+    pub detail: String,
+}
+
+impl From<Fault> for FaultView {
+    fn from(fault: Fault) -> Self {
+        FaultView { event: fault.event, code: fault.code, detail: fault.detail }
+    }
+}
+
+/// The ledger as HTTP reads it.
+pub trait Source: Send + Sync + 'static {
+    /// Entries folded, as it grows.
+    fn sizes(&self) -> tokio::sync::watch::Receiver<u64>;
+    /// Whether it serves current figures.
+    fn health(&self) -> Health;
+    /// All indicators.
+    ///
+    /// # Errors
+    /// [`SourceError`].
+    fn indicators(&self, ask: Ask) -> Result<IndicatorsView, SourceError>;
+    /// One indicator by id, or by its row in the work plan.
+    ///
+    /// # Errors
+    /// [`SourceError`].
+    fn indicator(&self, id: &str, ask: Ask) -> Result<Option<IndicatorView>, SourceError>;
+    /// The records with an event id, of one agency or of all.
+    ///
+    /// # Errors
+    /// [`SourceError`].
+    fn records(&self, id: Uuid, agency: Option<&str>) -> Result<RecordsView, SourceError>;
+    /// Refused reports from an entry index on.
+    ///
+    /// # Errors
+    /// [`SourceError`].
+    fn refused(&self, from: u64, limit: usize) -> Result<RefusedPage, SourceError>;
+    /// The exact bytes of an entry.
+    ///
+    /// # Errors
+    /// [`SourceError`].
+    fn entry(&self, index: u64) -> Result<Option<Vec<u8>>, SourceError>;
+}

@@ -1,0 +1,231 @@
+//! The router over a fake ledger, asked through a real socket on a free port.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::{oneshot, watch};
+use uuid::Uuid;
+
+use super::source::{Ask, Health, Known, RecordsView, RefusedPage, SourceError};
+use super::*;
+use crate::event::{Day, Text};
+use crate::store::progress::view::{IndicatorView, IndicatorsView};
+
+struct Fake {
+    sizes: watch::Sender<u64>,
+    halted: AtomicBool,
+}
+
+/// What was asked comes back in the answer: that is what these tests look at.
+fn view(id: &str, ask: Ask, size: u64) -> IndicatorView {
+    let known = match ask.known_at {
+        Some(Known::Size(size)) => size,
+        Some(Known::Time(time)) => u64::try_from(time.ns() / 1_000_000_000).unwrap(),
+        None => size,
+    };
+    let text = json!({"ko": "가", "en": "a"});
+    let figure = json!({
+        "value": 12, "verified": 0, "not_deduplicated": 0, "reports": 1, "disputed": 0, "provisional": 0, "approximate": 0,
+        "text": text,
+    });
+    serde_json::from_value(json!({
+        "id": id, "row": 14, "title": text, "area": "cars", "owner": {"code": "mcee", "name": text}, "owners": [],
+        "reporters": [], "verifiers": [], "authority": "motie", "unit": null, "fold": "sum", "figure": figure,
+        "figure_period": null, "baseline": null, "start": null, "targets": [], "parts": [], "splits": [], "periods": [],
+        "stages": [], "status": {"code": "no_report", "text": text, "expected": null, "ratio": null,
+        "code_original": null, "ratio_original": null}, "forecast": null, "last_report": null,
+        "source": {"fragment": "", "reference": "", "reading": text, "confirmed": false, "confirmed_by": null},
+        "missing": [], "breaks": [], "simulated": false, "public_source": false,
+        "as_of": ask.as_of.unwrap_or(Day::parse("2026-11-23").unwrap()), "known_at": null, "size": known,
+    }))
+    .unwrap()
+}
+
+impl Source for Fake {
+    fn sizes(&self) -> watch::Receiver<u64> {
+        self.sizes.subscribe()
+    }
+
+    fn health(&self) -> Health {
+        let halted = self.halted.load(Ordering::SeqCst);
+        let state = if halted { "halted" } else { "ready" };
+        let why = Text { ko: "스트림".into(), en: "the stream went backwards".into() };
+        Health { ready: !halted, state: state.into(), why, size: *self.sizes.borrow() }
+    }
+
+    fn indicators(&self, ask: Ask) -> Result<IndicatorsView, SourceError> {
+        let one = view("ev-chargers", ask, *self.sizes.borrow());
+        let (as_of, size) = (one.as_of, one.size);
+        Ok(IndicatorsView {
+            as_of,
+            known_at: None,
+            size,
+            origin: "test".into(),
+            simulated: false,
+            indicators: vec![one],
+        })
+    }
+
+    fn indicator(&self, id: &str, ask: Ask) -> Result<Option<IndicatorView>, SourceError> {
+        match id {
+            "ev-chargers" => Ok(Some(view(id, ask, *self.sizes.borrow()))),
+            "broken" => Err(SourceError::Broken("secret path".into())),
+            _ => Ok(None),
+        }
+    }
+
+    fn records(&self, id: Uuid, _agency: Option<&str>) -> Result<RecordsView, SourceError> {
+        Ok(RecordsView { id, records: Vec::new(), size: 0 })
+    }
+
+    fn refused(&self, from: u64, limit: usize) -> Result<RefusedPage, SourceError> {
+        Ok(RefusedPage { refused: Vec::new(), next: Some(from + limit as u64), size: 0 })
+    }
+
+    fn entry(&self, index: u64) -> Result<Option<Vec<u8>>, SourceError> {
+        Ok((index == 0).then(|| b"jindo-entry/v1\n<script>".to_vec()))
+    }
+}
+
+struct Server {
+    base: String,
+    fake: Arc<Fake>,
+    stop: oneshot::Sender<()>,
+    done: tokio::task::JoinHandle<io::Result<()>>,
+}
+
+async fn start(config: Config) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let fake = Arc::new(Fake { sizes: watch::channel(41).0, halted: AtomicBool::new(false) });
+    let (stop, stopped) = oneshot::channel();
+    let source: Arc<dyn Source> = fake.clone();
+    let stopped = async {
+        let _ = stopped.await;
+    };
+    let done = tokio::spawn(serve(listener, source, config, stopped));
+    Server { base, fake, stop, done }
+}
+
+impl Server {
+    /// Status, content type, body.
+    async fn get(&self, path: &str) -> (u16, String, String) {
+        let url = format!("{}{path}", self.base);
+        let ask = move || {
+            let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+            let mut response = agent.get(&url).call().unwrap();
+            let kind = response.headers().get("content-type").map(|kind| kind.to_str().unwrap().to_owned());
+            (response.status().as_u16(), kind.unwrap_or_default(), response.body_mut().read_to_string().unwrap())
+        };
+        tokio::task::spawn_blocking(ask).await.unwrap()
+    }
+
+    async fn end(self) {
+        self.stop.send(()).unwrap();
+        self.done.await.unwrap().unwrap();
+    }
+}
+
+fn config() -> Config {
+    Config { at_least_wait: Duration::from_millis(50), shutdown: Duration::from_secs(2), ..Config::default() }
+}
+
+#[tokio::test]
+async fn routes_answer_what_was_asked() {
+    let server = start(config()).await;
+    for (path, status, pointer, expected) in [
+        ("/v1/indicators", 200, "/indicators/0/id", json!("ev-chargers")),
+        ("/v1/indicators?as_of=2026-06-30", 200, "/as_of", json!("2026-06-30")),
+        ("/v1/indicators/ev-chargers?known_at=7", 200, "/size", json!(7)),
+        ("/v1/indicators/ev-chargers?known_at=2026-01-01T00:00:00Z", 200, "/size", json!(1_767_225_600)),
+        ("/v1/indicators/ev-chargers?at_least=41", 200, "/size", json!(41)),
+        ("/v1/indicators/ev-chargers?at_least=42", 503, "/code", json!("not-yet")),
+        ("/v1/indicators/broken", 503, "/code", json!("unavailable")),
+        ("/v1/indicators/none", 404, "/code", json!("not-found")),
+        ("/v1/indicators?as_of=2026", 400, "/code", json!("parameter")),
+        ("/v1/indicators?as-of=2026-01-01", 400, "/code", json!("parameter")),
+        ("/v1/indicators?as_of=2026-01-01&as_of=2026-01-02", 400, "/code", json!("parameter")),
+        ("/v1/indicators?known_at=-1", 400, "/code", json!("parameter")),
+        ("/v1/records/00000000-0000-8000-8000-000000000001", 404, "/code", json!("not-found")),
+        ("/v1/records/NOT-A-UUID", 400, "/code", json!("parameter")),
+        ("/v1/refused?from=5&limit=10", 200, "/next", json!(15)),
+        ("/v1/refused?limit=100000", 400, "/code", json!("parameter")),
+        ("/v1/entries/9", 404, "/code", json!("not-found")),
+        ("/v1/entries/00", 400, "/code", json!("parameter")),
+        ("/nothing", 404, "/code", json!("not-found")),
+        ("/healthz", 200, "/state", json!("ready")),
+        ("/readyz", 200, "/ready", json!(true)),
+    ] {
+        let (got, kind, body) = server.get(path).await;
+        assert_eq!(got, status, "{path}: {body}");
+        let problem = status >= 400;
+        assert_eq!(kind, if problem { "application/problem+json" } else { "application/json" }, "{path}");
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(body.pointer(pointer), Some(&expected), "{path}: {body}");
+        if problem {
+            let said = |name: &str| body[name].as_str().is_some_and(|text| !text.is_empty());
+            assert!(["detail", "detail_ko", "next", "next_ko"].iter().all(|name| said(name)), "{path}: {body}");
+            assert!(!body.to_string().contains("secret"), "{path}: {body}");
+        }
+    }
+    server.end().await;
+}
+
+#[tokio::test]
+async fn an_entry_is_text_that_no_browser_runs() {
+    let server = start(config()).await;
+    let (status, kind, body) = server.get("/v1/entries/0").await;
+    assert_eq!((status, kind.as_str(), body.as_str()), (200, "text/plain; charset=utf-8", "jindo-entry/v1\n<script>"));
+    server.end().await;
+}
+
+#[tokio::test]
+async fn at_least_waits_for_the_fold() {
+    let server = start(Config { at_least_wait: Duration::from_secs(20), ..config() }).await;
+    let fake = server.fake.clone();
+    let asked = server.get("/v1/indicators/ev-chargers?at_least=42");
+    let fold = async move {
+        fake.sizes.send_replace(42);
+    };
+    let ((status, _, body), ()) = tokio::join!(asked, fold);
+    assert_eq!(status, 200, "{body}");
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_halted_ledger_is_not_ready_and_says_why() {
+    let server = start(config()).await;
+    server.fake.halted.store(true, Ordering::SeqCst);
+    let (status, _, body) = server.get("/readyz").await;
+    assert_eq!(status, 503);
+    assert!(body.contains("the stream went backwards"), "{body}");
+    assert_eq!(server.get("/healthz").await.0, 200);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_slow_client_is_cut_off_and_others_are_served() {
+    let server = start(Config { head_timeout: Duration::from_millis(100), connections_max: 1, ..config() }).await;
+    let mut slow = TcpStream::connect(server.base.trim_start_matches("http://")).await.unwrap();
+    slow.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n").await.unwrap();
+    // The only seat is taken: this answer comes because the slow client loses it.
+    assert_eq!(server.get("/healthz").await.0, 200);
+    let mut rest = Vec::new();
+    slow.read_to_end(&mut rest).await.unwrap();
+    assert!(!rest.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&rest));
+    server.end().await;
+}
+
+#[tokio::test]
+async fn methods_other_than_get_are_refused() {
+    let server = start(config()).await;
+    let mut client = TcpStream::connect(server.base.trim_start_matches("http://")).await.unwrap();
+    client.write_all(b"DELETE /v1/indicators HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 405") && answer.contains("problem+json"), "{answer}");
+    server.end().await;
+}
