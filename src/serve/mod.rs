@@ -2,6 +2,7 @@
 //!
 //! The accept loop is our own: `axum::serve` installs no timer for request heads, so a slow client would never be cut off.
 
+pub mod live;
 pub mod problem;
 pub mod query;
 pub mod routes;

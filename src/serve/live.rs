@@ -1,0 +1,208 @@
+//! The running ledger as HTTP reads it: the projector's shared handle behind [`Source`].
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::source::{
+    Ask, Health, Known, Mention, RecordView, RecordsView, RefusedPage, RefusedView, Source, SourceError, VersionView,
+};
+use crate::admit::Reason;
+use crate::catalogue::registry::Registry;
+use crate::event::{Text, Time, envelope};
+use crate::fold::rows::{Ordinal, Record, Rows as _};
+use crate::log::entry::{Entry, Verdict};
+use crate::projector::{Health as Running, Shared};
+use crate::store::Reader;
+use crate::store::moment::At;
+use crate::store::progress::view::{AgencyView, IndicatorView, IndicatorsView};
+use crate::store::progress::{self, Moment};
+
+/// The running ledger.
+#[derive(Clone)]
+pub struct Live {
+    shared: Shared,
+    catalogue_expected: bool,
+}
+
+fn broken(error: impl std::fmt::Display) -> SourceError {
+    SourceError::Broken(error.to_string())
+}
+
+impl Live {
+    /// Over the projector's handle. With `catalogue_expected`, readiness waits for the first indicator.
+    #[must_use]
+    pub fn new(shared: Shared, catalogue_expected: bool) -> Self {
+        Live { shared, catalogue_expected }
+    }
+
+    fn moment(&self, ask: Ask) -> Result<Moment, SourceError> {
+        let size_now = self.shared.reader().position().size;
+        let size = match ask.known_at {
+            None => size_now,
+            Some(Known::Size(wanted)) if wanted > size_now => {
+                return Err(SourceError::NotYet { size: size_now, wanted });
+            }
+            Some(Known::Size(size)) => size,
+            Some(Known::Time(time)) => self.shared.size_at(time).map_err(broken)?.min(size_now),
+        };
+        let known_at = match size {
+            0 => None,
+            size => Some(self.shared.log().recorded(size - 1).map_err(broken)?),
+        };
+        Ok(Moment { as_of: ask.as_of.unwrap_or_else(|| Time::now().day()), size, known_at })
+    }
+
+    /// One version: what became of it and what its entry says.
+    fn version(&self, reader: &Reader, registry: &Registry, record: &Record) -> Result<VersionView, SourceError> {
+        let text = self.shared.log().read(record.index).map_err(broken)?;
+        let entry = Entry::parse(&text).map_err(broken)?;
+        let verdict = match entry.ruling.as_ref().map(|ruling| &ruling.verdict) {
+            Some(Verdict::Accepted) => "accepted",
+            Some(Verdict::Duplicate) => "duplicate",
+            _ => "refused",
+        };
+        let mention = |ordinal: &Ordinal| -> Result<Mention, SourceError> {
+            let about = reader.record(*ordinal).map_err(broken)?.ok_or_else(|| broken("a record is missing"))?;
+            let agency = agency(registry, registry.agency_code(about.agency));
+            Ok(Mention { agency, id: about.id, index: about.index })
+        };
+        let replaced_by = match record.replaced_by {
+            Some(ordinal) => reader.record(ordinal).map_err(broken)?.map(|newer| newer.id),
+            None => None,
+        };
+        let indicators = record.effects.iter().filter_map(|effect| registry.indicator(effect.indicator));
+        Ok(VersionView {
+            id: record.id,
+            kind: event_kind(registry, record),
+            index: record.index,
+            position: record.position,
+            verdict: verdict.to_owned(),
+            recorded: Some(entry.recorded),
+            time: record.time,
+            stands: record.stands(),
+            replaced_by,
+            retracted_by: record.retracted_by.as_ref().map(mention).transpose()?,
+            verified_by: record.verified_by.iter().map(mention).collect::<Result<_, _>>()?,
+            disputed_by: record.disputed_by.iter().map(mention).collect::<Result<_, _>>()?,
+            indicators: indicators.map(|state| state.definition().id.clone()).collect(),
+            data: data_of(&entry, record.position),
+        })
+    }
+}
+
+fn event_kind(registry: &Registry, record: &Record) -> String {
+    if record.replaces.is_some() { "report.corrected.v1".to_owned() } else { registry.kind(record.kind).to_owned() }
+}
+
+fn data_of(entry: &Entry, position: u16) -> Option<Value> {
+    let content_type = entry.content_type.as_ref()?.text()?;
+    let events = envelope::parse(content_type, entry.body.bytes()?).ok()?;
+    events.into_iter().nth(usize::from(position)).map(|event| event.data)
+}
+
+fn agency(registry: &Registry, code: &str) -> AgencyView {
+    let name = registry.agencies.get(code).map(|state| state.info.name.clone());
+    AgencyView { code: code.to_owned(), name: name.unwrap_or_default() }
+}
+
+impl Source for Live {
+    fn sizes(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.shared.sizes()
+    }
+
+    fn health(&self) -> Health {
+        let size = *self.shared.sizes().borrow();
+        let empty = self.catalogue_expected && self.shared.registry().indicators.is_empty();
+        let told = |ready, state: &str, ko: String, en: String| Health {
+            ready,
+            state: state.to_owned(),
+            why: Text { ko, en },
+            size,
+        };
+        match &*self.shared.health().borrow() {
+            Running::Ready if empty => told(
+                false,
+                "starting",
+                "목록이 아직 반영되지 않았습니다.".to_owned(),
+                "the catalogue is not folded yet".to_owned(),
+            ),
+            Running::Ready => told(true, "ready", "준비됨".to_owned(), "caught up".to_owned()),
+            Running::Starting => told(false, "starting", "여는 중입니다.".to_owned(), "opening log and store".to_owned()),
+            Running::CatchingUp { waiting, .. } => told(
+                false,
+                "catching-up",
+                format!("{waiting}건이 밀려 있습니다."),
+                format!("{waiting} messages are waiting"),
+            ),
+            Running::Disconnected => told(
+                false,
+                "disconnected",
+                "NATS에 연결되지 않았습니다. 수치는 마지막 기록 기준입니다.".to_owned(),
+                "NATS does not answer; figures are those recorded last".to_owned(),
+            ),
+            Running::Halted(why) => told(false, "halted", format!("접수가 멈췄습니다: {why}"), format!("intake halted: {why}")),
+        }
+    }
+
+    fn indicators(&self, ask: Ask) -> Result<IndicatorsView, SourceError> {
+        let moment = self.moment(ask)?;
+        let registry = self.shared.registry_at(moment.size).map_err(broken)?;
+        let reader = self.shared.reader();
+        let forecasts = reader.forecasts_until(moment.size).map_err(broken)?;
+        progress::all(&registry, &At::new(reader.view(), moment), &forecasts, moment).map_err(broken)
+    }
+
+    fn indicator(&self, id: &str, ask: Ask) -> Result<Option<IndicatorView>, SourceError> {
+        let moment = self.moment(ask)?;
+        let registry = self.shared.registry_at(moment.size).map_err(broken)?;
+        let by_row = |row: u16| registry.indicators.values().find(|state| state.definition().row == row);
+        let state = registry.indicators.get(id).or_else(|| id.parse().ok().and_then(by_row));
+        let Some(state) = state else { return Ok(None) };
+        let reader = self.shared.reader();
+        let forecasts = reader.forecasts_until(moment.size).map_err(broken)?;
+        let source = At::new(reader.view(), moment);
+        progress::indicator(&registry, state, &source, &forecasts, moment).map(Some).map_err(broken)
+    }
+
+    fn records(&self, id: Uuid, wanted: Option<&str>) -> Result<RecordsView, SourceError> {
+        let reader = self.shared.reader();
+        let registry = self.shared.registry();
+        let mut records = BTreeMap::new();
+        for code in registry.agency_codes.iter().filter(|code| wanted.is_none_or(|wanted| wanted == &***code)) {
+            let Some((ordinal, _)) = reader.record_by_id(code, &id).map_err(broken)? else { continue };
+            let versions = reader.versions(ordinal).map_err(broken)?;
+            let versions: Result<Vec<_>, _> =
+                versions.iter().map(|(_, record)| self.version(&reader, &registry, record)).collect();
+            records.insert(code.clone(), RecordView { agency: agency(&registry, code), versions: versions? });
+        }
+        Ok(RecordsView { id, records: records.into_values().collect(), size: reader.position().size })
+    }
+
+    fn refused(&self, from: u64, limit: usize) -> Result<RefusedPage, SourceError> {
+        let reader = self.shared.reader();
+        let mut rows = reader.refused(from, limit + 1).map_err(broken)?;
+        let next = (rows.len() > limit).then(|| rows.pop().map(|row| row.index)).flatten();
+        let view = |row: crate::fold::rows::Refused| {
+            let reason = Reason::of_code(&row.code);
+            RefusedView {
+                index: row.index,
+                recorded: row.recorded,
+                agency: row.agency,
+                code: row.code,
+                reason: reason.map(Reason::meaning),
+                next: reason.map(Reason::advice),
+                faults: row.faults.into_iter().map(Into::into).collect(),
+            }
+        };
+        Ok(RefusedPage { refused: rows.into_iter().map(view).collect(), next, size: reader.position().size })
+    }
+
+    fn entry(&self, index: u64) -> Result<Option<Vec<u8>>, SourceError> {
+        if index >= *self.shared.sizes().borrow() {
+            return Ok(None);
+        }
+        self.shared.log().read(index).map(Some).map_err(broken)
+    }
+}
