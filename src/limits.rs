@@ -224,3 +224,5 @@ pub const ACCEPT_PAUSE_MS: u64 = 50;
 pub const ANNOUNCE_EVERY_MS: u64 = 200;
 /// Pause after a round that failed.
 pub const ANNOUNCE_RETRY_MS: u64 = 1_000;
+/// How long founding a ledger waits for its own reports to be recorded.
+pub const BOOTSTRAP_WAIT_MS: u64 = 60_000;

@@ -10,6 +10,7 @@
 //!   [`service`] answers publishers. Nothing here serves HTTP.
 
 pub mod announce;
+pub mod bootstrap;
 pub mod core;
 pub mod halt;
 pub mod run;
