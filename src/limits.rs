@@ -224,3 +224,7 @@ pub const ACCEPT_PAUSE_MS: u64 = 50;
 pub const ANNOUNCE_EVERY_MS: u64 = 200;
 /// Pause after a round that failed.
 pub const ANNOUNCE_RETRY_MS: u64 = 1_000;
+/// Bytes of a catalogue file: the work plan of a ministry needs 50 KiB.
+pub const CATALOGUE_BYTES_MAX: usize = 1024 * 1024;
+/// Mistakes told about a catalogue file: more than anyone reads at once.
+pub const CATALOGUE_MISTAKES_MAX: usize = 500;
