@@ -261,3 +261,6 @@ fn things(definition: &Indicator, selector: &Selector, data: &Value) -> Result<G
     let counts_from = u16::try_from(counts_from).unwrap_or(u16::MAX);
     Ok(Gives::Things { identities: vec![identity], stage_paths, counts_from })
 }
+
+#[cfg(test)]
+mod shipped_tests;
