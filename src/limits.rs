@@ -226,3 +226,7 @@ pub const ANNOUNCE_EVERY_MS: u64 = 200;
 pub const ANNOUNCE_RETRY_MS: u64 = 1_000;
 /// How long founding a ledger waits for its own reports to be recorded.
 pub const BOOTSTRAP_WAIT_MS: u64 = 60_000;
+/// Bytes of a catalogue file: the work plan of a ministry needs 50 KiB.
+pub const CATALOGUE_BYTES_MAX: usize = 1024 * 1024;
+/// Mistakes told about a catalogue file: more than anyone reads at once.
+pub const CATALOGUE_MISTAKES_MAX: usize = 500;

@@ -130,10 +130,11 @@ fn check_behalf(registry: &Registry, data: &Value) -> Result<(), Wrong> {
 
 fn select<'a>(definition: &'a Indicator, kind: &str, day: Day, data: &Value) -> Option<&'a Selector> {
     let fold = &definition.fold;
-    if fold.from_date.is_some_and(|from| day < from.first_day()) || fold.to_date.is_some_and(|to| to.last_day() < day) {
+    if fold.to_date.is_some_and(|to| to.last_day() < day) {
         return None;
     }
-    fold.from.iter().find(|selector| selector.event == kind && holds(&selector.only, data))
+    let begun = |selector: &Selector| selector.from_date.or(fold.from_date).is_none_or(|from| from.first_day() <= day);
+    fold.from.iter().find(|selector| selector.event == kind && holds(&selector.only, data) && begun(selector))
 }
 
 fn effect(number: u16, definition: &Indicator, selector: &Selector, agency: &str, data: &Value) -> Result<Effect, Wrong> {
@@ -153,10 +154,17 @@ fn effect(number: u16, definition: &Indicator, selector: &Selector, agency: &str
         },
         FoldKind::Distinct | FoldKind::Stage => things(definition, selector, data)?,
     };
-    let mut paths = vec![format!("{}/total", definition.id)];
+    let mut paths = Vec::new();
     for part in definition.parts.iter().filter(|part| holds(&part.only, data)) {
         paths.push(format!("{}/part/{}", definition.id, part.id));
     }
+    let (provisional, approximate) = (marked(data, "provisional"), marked(data, "approximate"));
+    if selector.beside {
+        // What moves no part is still told of the indicator.
+        let gives = if paths.is_empty() { Gives::Remark } else { gives };
+        return Ok(Effect { indicator: number, gives, paths, agency_path: None, provisional, approximate });
+    }
+    paths.insert(0, format!("{}/total", definition.id));
     for split in &definition.splits {
         let Some(path) = &split.field else { continue };
         if let Some(value) = field(data, path).and_then(scalar) {
@@ -174,8 +182,8 @@ fn effect(number: u16, definition: &Indicator, selector: &Selector, agency: &str
         gives,
         paths,
         agency_path: by_agency.then(|| format!("{}/agency/{agency}", definition.id)),
-        provisional: marked(data, "provisional"),
-        approximate: marked(data, "approximate"),
+        provisional,
+        approximate,
     })
 }
 
@@ -253,3 +261,6 @@ fn things(definition: &Indicator, selector: &Selector, data: &Value) -> Result<G
     let counts_from = u16::try_from(counts_from).unwrap_or(u16::MAX);
     Ok(Gives::Things { identities: vec![identity], stage_paths, counts_from })
 }
+
+#[cfg(test)]
+mod shipped_tests;

@@ -135,13 +135,17 @@ pub struct Selector {
     /// Data field with the currency, where it is money.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub currency: Option<String>,
-    /// Only events whose data fields have one of these values.
+    /// Only events whose data fields have one of these values; an empty text stands for an absent field.
     #[serde(default, rename = "where", skip_serializing_if = "BTreeMap::is_empty")]
     pub only: BTreeMap<String, Vec<String>>,
     /// Moves only the parts it belongs to, never the total or its splits: money committed beside money disbursed, FDI
     /// arrived beside FDI notified. Adding both up would count one won twice.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub beside: bool,
+    /// Events before this date do not count, in place of the fold's `from_date`: published totals of an earlier year
+    /// beside the sum of this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_date: Option<Date>,
 }
 
 /// One dimension of marginals.

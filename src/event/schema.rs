@@ -14,8 +14,9 @@ use std::sync::Arc;
 use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::Value;
 
-pub use embedded::{embedded, embedded_text};
+pub use embedded::{embedded, embedded_fields, embedded_text};
 pub use fields::{Field, FieldKind};
+pub(crate) use words::UNKNOWN_FIELD;
 
 use super::{Amount, Text};
 use crate::limits::{DATA_FAULTS_MAX, SCHEMA_BYTES_MAX, SCHEMA_DEPTH_MAX, SCHEMA_NODES_MAX, SCHEMA_PATTERN_BYTES_MAX};
@@ -103,6 +104,12 @@ impl Schema {
         if text.len() > SCHEMA_BYTES_MAX {
             return Err(SchemaError::TooLong { kind: named(), bytes: text.len() });
         }
+        Self::compile_any(kind, text)
+    }
+
+    /// As [`Schema::compile`], of any length: for documents of this binary that never travel in an event.
+    pub(crate) fn compile_any(kind: &str, text: &str) -> Result<Self, SchemaError> {
+        let named = || kind.chars().take(100).collect::<String>();
         let tree: Value = serde_json::from_str(text)
             .map_err(|error| SchemaError::NotJson { kind: named(), detail: error.to_string() })?;
         if !tree.is_object() {
@@ -131,17 +138,26 @@ impl Schema {
     /// # Errors
     /// What is wrong, in document order.
     pub fn check(&self, data: &Value) -> Result<(), Vec<DataFault>> {
-        let mut faults = Vec::new();
-        exact(data, &mut String::new(), &mut faults);
-        if faults.is_empty() && self.validator.is_valid(data) {
+        let mut unplain = Vec::new();
+        exact(data, &mut String::new(), &mut unplain);
+        if unplain.is_empty() && self.validator.is_valid(data) {
             return Ok(());
         }
-        let room = DATA_FAULTS_MAX - faults.len();
-        faults.extend(self.validator.iter_errors(data).take(room).map(|error| words::fault(&error)));
+        let mut faults = self.faults(data, DATA_FAULTS_MAX);
         if faults.is_empty() {
             faults.push(DataFault { pointer: String::new(), message: "does not satisfy the schema".into() });
         }
         Err(faults)
+    }
+
+    /// Everything wrong in `data`, at most `most` faults; empty where it is valid.
+    pub(crate) fn faults(&self, data: &Value, most: usize) -> Vec<DataFault> {
+        let mut faults = Vec::new();
+        exact(data, &mut String::new(), &mut faults);
+        let found = self.validator.iter_errors(data).take(most).flat_map(|error| words::faults(&error));
+        faults.extend(found);
+        faults.truncate(most);
+        faults
     }
 
     /// Title in both languages.

@@ -2,6 +2,11 @@
 //!
 //! They seed `schema.registered.v1` and serve commands that run without a ledger; admission reads the registry, never this.
 
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use super::fields::{self, Field};
+
 /// Type with version, and the exact text of its JSON Schema.
 #[must_use]
 pub fn embedded() -> &'static [(&'static str, &'static str)] {
@@ -12,6 +17,18 @@ pub fn embedded() -> &'static [(&'static str, &'static str)] {
 #[must_use]
 pub fn embedded_text(kind: &str) -> Option<&'static str> {
     EMBEDDED.binary_search_by_key(&kind, |(name, _)| name).ok().map(|at| EMBEDDED[at].1)
+}
+
+/// The fields of one embedded schema; read once.
+#[must_use]
+pub fn embedded_fields(kind: &str) -> Option<&'static [Field]> {
+    static FIELDS: OnceLock<BTreeMap<&str, Vec<Field>>> = OnceLock::new();
+    let all = FIELDS.get_or_init(|| {
+        // A test holds that every embedded text is JSON.
+        let fields = |text| serde_json::from_str(text).map_or_else(|_| Vec::new(), |tree| fields::list(&tree));
+        EMBEDDED.iter().map(|(kind, text)| (*kind, fields(text))).collect()
+    });
+    all.get(kind).map(Vec::as_slice)
 }
 
 #[rustfmt::skip]

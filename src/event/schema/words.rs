@@ -8,21 +8,33 @@ use serde_json::Value;
 use super::DataFault;
 use crate::limits::FAULT_CHARS_MAX;
 
+/// Said of a field that the schema does not name.
+pub(crate) const UNKNOWN_FIELD: &str = "is not a field of this type";
+
 /// At most [`FAULT_CHARS_MAX`] characters, control characters shown as spaces.
 pub(super) fn short(text: &str) -> String {
     text.chars().take(FAULT_CHARS_MAX).map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }
 
-pub(super) fn fault(error: &ValidationError<'_>) -> DataFault {
-    DataFault { pointer: short(error.instance_path().as_str()), message: short(&message(error.kind())) }
+/// One fault, or one for each field that should not be there.
+pub(super) fn faults(error: &ValidationError<'_>) -> Vec<DataFault> {
+    let pointer = error.instance_path().as_str();
+    match error.kind() {
+        Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => unexpected
+            .iter()
+            .map(|name| DataFault {
+                pointer: short(&format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))),
+                message: UNKNOWN_FIELD.into(),
+            })
+            .collect(),
+        kind => vec![DataFault { pointer: short(pointer), message: short(&message(kind)) }],
+    }
 }
 
 fn message(kind: &Kind) -> String {
     match kind {
         Kind::Required { property } => format!("lacks the field {property}"),
-        Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
-            format!("has fields the type does not know: {}", unexpected.join(", "))
-        }
+        Kind::AdditionalProperties { .. } | Kind::UnevaluatedProperties { .. } => UNKNOWN_FIELD.into(),
         Kind::Type { kind } => format!("must be of type {}", types(kind)),
         Kind::Enum { options } => format!("must be one of {options}"),
         Kind::Constant { expected_value } => format!("must be {expected_value}"),
