@@ -42,6 +42,21 @@ pub const PUBLISH_TIMEOUT_MS: u64 = 5_000;
 pub const PUBLISH_BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Single messages in flight while batches are exhausted: under `sync_interval: always` more buys nothing.
 pub const PUBLISH_IN_FLIGHT_MAX: usize = 256;
+/// Bytes of reports in an outbox that are not yet recorded: they are held in memory. Deliver, then go on.
+pub const OUTBOX_PENDING_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// A journal with more bytes than this is written anew without its recorded reports.
+pub const OUTBOX_JOURNAL_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// How long a second process waits for the outbox of a key before it says so.
+pub const OUTBOX_LOCK_WAIT_MS: u64 = 10_000;
+/// Reports asked about in one `jindo.status` request: 70 bytes each.
+pub const STATUS_ASK_MAX: usize = 500;
+/// First and longest pause between two `jindo.status` requests about the same reports.
+pub const STATUS_PAUSE_MS: (u64, u64) = (10, 500);
+/// A report in doubt is sent again only after it was unknown twice, this far apart: what a reconnecting client still had
+/// in its buffer is stored by then.
+pub const DOUBT_PAUSE_MS: u64 = 1_000;
+/// Times a report in doubt is sent again in one delivery.
+pub const RESEND_MAX: u32 = 5;
 /// Permission violations kept for callers that have not read them yet.
 pub const VIOLATIONS_KEPT_MAX: usize = 1_024;
 /// Oldest `nats-server` with atomic batches: (major, minor).

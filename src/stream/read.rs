@@ -11,13 +11,16 @@
 use std::{sync::Arc, time::Duration};
 
 use async_nats::{Message, StatusCode, Subscriber};
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::{sync::watch, time::Instant};
 
-use super::{Link, StreamError, declare::STREAM_NOT_FOUND};
+pub use super::raw::{Extent, extent, fetch};
+use super::{
+    Link, StreamError,
+    raw::{Place, headers_of},
+};
 use crate::{
     event::Time,
     limits::{
@@ -27,8 +30,6 @@ use crate::{
     log::Arrival,
 };
 
-/// `err_code`: no message at this sequence.
-const NO_MESSAGE: u64 = 10_037;
 /// Pause between two attempts to resume while the server is away.
 const RESUME_EVERY: Duration = Duration::from_millis(50);
 
@@ -86,83 +87,6 @@ pub enum ReadError {
     /// The API refused, or answered what cannot be read.
     #[error(transparent)]
     Stream(#[from] StreamError),
-}
-
-/// Where a stream stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Extent {
-    /// First sequence.
-    pub first: u64,
-    /// Last sequence; `first - 1` when empty.
-    pub last: u64,
-    /// When it was created, as the server tells it.
-    pub created: String,
-}
-
-/// Where the stream stands now.
-///
-/// # Errors
-/// [`Finding::Gone`], or the API's error.
-pub async fn extent(link: &Link, stream: &str) -> Result<Extent, ReadError> {
-    let info = match link.api(&format!("STREAM.INFO.{stream}"), &Value::Null).await {
-        Ok(info) => info,
-        Err(StreamError::Api { code: STREAM_NOT_FOUND, .. }) => {
-            return Err(Finding::Gone { stream: stream.into() }.into());
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let number = |name: &str| info.pointer(&format!("/state/{name}")).and_then(Value::as_u64).unwrap_or(0);
-    let created = info.get("created").and_then(Value::as_str).unwrap_or_default().to_owned();
-    Ok(Extent { first: number("first_seq"), last: number("last_seq"), created })
-}
-
-/// One message by its sequence, whatever it holds; `None` where the stream has none there.
-///
-/// # Errors
-/// [`Finding::Gone`], or the API's error.
-pub async fn fetch(link: &Link, stream: &Arc<str>, sequence: u64) -> Result<Option<Arrival>, ReadError> {
-    let what = format!("STREAM.MSG.GET.{stream}");
-    let answer = match link.api(&what, &json!({ "seq": sequence })).await {
-        Ok(answer) => answer,
-        Err(StreamError::Api { code: NO_MESSAGE, .. }) => return Ok(None),
-        Err(StreamError::Api { code: STREAM_NOT_FOUND, .. }) => {
-            return Err(Finding::Gone { stream: Arc::clone(stream) }.into());
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let unreadable = |why: &str| StreamError::NoAnswer { what: what.clone(), why: format!("{why} of {sequence}") };
-    let message = answer.get("message").ok_or_else(|| unreadable("no message"))?;
-    let text = |name: &str| message.get(name).and_then(Value::as_str).unwrap_or_default();
-    if message.get("seq").and_then(Value::as_u64) != Some(sequence) {
-        return Err(unreadable("another message instead").into());
-    }
-    let bytes = |name: &str| STANDARD.decode(text(name)).map_err(|_| unreadable("no base64 in the message"));
-    Ok(Some(Arrival {
-        stream: Arc::clone(stream),
-        sequence,
-        recorded: Time::parse(text("time")).map_err(|_| unreadable("no time"))?,
-        subject: Bytes::copy_from_slice(text("subject").as_bytes()),
-        headers: parse_headers(&bytes("hdrs")?),
-        body: bytes("data")?.into(),
-    }))
-}
-
-/// Headers as the fast road would hand them, for any bytes: continuation lines joined, values trimmed, sorted by name
-/// (a client keeps no order between names), lines without a colon dropped, what is no UTF-8 replaced.
-fn parse_headers(bytes: &[u8]) -> Vec<(String, Bytes)> {
-    let text = String::from_utf8_lossy(bytes);
-    let mut lines = text.lines().skip(1).peekable();
-    let mut found: Vec<(String, Bytes)> = Vec::new();
-    while let Some(line) = lines.next() {
-        let Some((name, value)) = line.split_once(':') else { continue };
-        let mut value = value.trim_start().to_owned();
-        while let Some(more) = lines.next_if(|line| line.starts_with(char::is_whitespace)) {
-            value.push_str(more);
-        }
-        found.push((name.to_owned(), value.trim_end().to_owned().into()));
-    }
-    found.sort_by(|a, b| a.0.cmp(&b.0));
-    found
 }
 
 /// Reads in order.
@@ -531,72 +455,5 @@ impl Reader {
             503 => Step::Broken("consumer gone"),
             _ => Step::Broken("unknown control message"),
         }
-    }
-}
-
-/// Headers sorted by name; values of one name in order.
-fn headers_of(message: &Message) -> Vec<(String, Bytes)> {
-    let Some(map) = &message.headers else { return Vec::new() };
-    let mut found = Vec::with_capacity(map.len());
-    for (name, values) in map.iter() {
-        for value in values {
-            found.push((name.to_string(), Bytes::copy_from_slice(value.as_str().as_bytes())));
-        }
-    }
-    found.sort_by(|a, b| a.0.cmp(&b.0));
-    found
-}
-
-/// What the acknowledgement subject tells: `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<ns>.
-/// <pending>`, with a domain and an account before the stream and tokens after it on newer servers.
-#[derive(Debug, PartialEq, Eq)]
-struct Place {
-    sequence: u64,
-    recorded_ns: i64,
-    pending: u64,
-}
-
-impl Place {
-    fn parse(reply: &str) -> Option<Place> {
-        let rest = reply.strip_prefix("$JS.ACK.")?;
-        let skip = if rest.split('.').count() >= 9 { 2 } else { 0 };
-        let mut tokens = rest.split('.').skip(skip + 3);
-        let sequence = tokens.next()?.parse().ok()?;
-        let recorded_ns = tokens.nth(1)?.parse().ok()?;
-        let pending = tokens.next()?.parse().ok()?;
-        Some(Place { sequence, recorded_ns, pending })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn places() {
-        let place = Some(Place { sequence: 41, recorded_ns: 1_700_000_000_000_000_001, pending: 7 });
-        for (reply, expected) in [
-            ("$JS.ACK.LEDGER_1.c.1.41.9.1700000000000000001.7", &place),
-            ("$JS.ACK.hub.ACC.LEDGER_1.c.1.41.9.1700000000000000001.7.token", &place),
-            ("$JS.ACK._._.LEDGER_1.c.1.41.9.1700000000000000001.7", &place),
-            ("$JS.ACK.LEDGER_1.c.1.x.9.1700000000000000001.7", &None),
-            ("_INBOX.a.b", &None),
-        ] {
-            assert_eq!(&Place::parse(reply), expected, "{reply}");
-        }
-    }
-
-    #[test]
-    fn any_header_bytes_parse() {
-        let check = |bytes: &[u8], expected: &[(&str, &str)]| {
-            let found = parse_headers(bytes);
-            let found: Vec<_> = found.iter().map(|(n, v)| (n.as_str(), std::str::from_utf8(v).unwrap())).collect();
-            assert_eq!(found, expected, "{bytes:?}");
-        };
-        check(b"", &[]);
-        check(b"NATS/1.0\r\n\r\n", &[]);
-        check(b"NATS/1.0 503 gone\r\nB: 2\r\nA:1\r\nA:  0 \r\n\r\n", &[("A", "1"), ("A", "0"), ("B", "2")]);
-        check(b"NATS/1.0\r\nA: x\r\n y\r\nno colon\r\n\r\n", &[("A", "x y")]);
-        check(b"NATS/1.0\r\nA: \xff\r\n\r\n", &[("A", "\u{fffd}")]);
     }
 }

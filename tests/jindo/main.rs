@@ -2,4 +2,5 @@
 
 mod detours;
 mod nats;
+mod publish;
 mod stream;

@@ -1,0 +1,107 @@
+//! The journal of an outbox: its lines, their checksums, what a torn or damaged end means, the folder's lock.
+//!
+//! Knows nothing of signing or sending.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::outbox::{OutboxError, Signed};
+use crate::sign::hex;
+
+/// Pause between two attempts to lock.
+const LOCK_EVERY: Duration = Duration::from_millis(20);
+
+/// Where the chain of a key stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Chain {
+    /// Last number given.
+    pub seq: u64,
+    /// Hex SHA-256 of the JWS with that number.
+    pub prev: Option<String>,
+}
+
+/// One line of the journal.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "lowercase")]
+pub(super) enum Line {
+    Head { format: u32, key: String, origin: String, chain: Chain },
+    Report(Signed),
+    Sealed { upto: u64 },
+    Recorded { seq: u64 },
+    Withdrawn { chain: Chain },
+}
+
+/// Wraps an error of the system with what was being done.
+pub(super) fn io(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> OutboxError {
+    let what = format!("{what} {}", path.display());
+    move |source| OutboxError::Io { what, source }
+}
+
+/// A line as text, its checksum first.
+pub(super) fn encode(line: &Line) -> Result<String, OutboxError> {
+    let json = serde_json::to_string(line)
+        .map_err(|error| OutboxError::Io { what: "write a journal line".to_owned(), source: error.into() })?;
+    Ok(format!("{} {json}\n", check(&json)))
+}
+
+fn check(json: &str) -> String {
+    hex::encode(&hex::sha256(json.as_bytes())[..8])
+}
+
+fn decode(line: &[u8]) -> Option<Line> {
+    let line = std::str::from_utf8(line).ok()?;
+    let (sum, json) = line.split_once(' ')?;
+    (sum == check(json)).then(|| serde_json::from_str(json).ok()).flatten()
+}
+
+/// What a journal says: lines, and the bytes they take (less than the file where the end is torn).
+pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<(Vec<Line>, u64), OutboxError> {
+    let (mut lines, mut at) = (Vec::new(), 0usize);
+    while let Some((line, length)) = line_at(&bytes[at..]) {
+        lines.push(line);
+        at += length;
+    }
+    // A torn end was not synced, so nothing was written after it. A whole line further on says it is damage instead,
+    // even where the line break itself was hit.
+    let rest = &bytes[at..];
+    if (1..rest.len()).any(|offset| line_at(&rest[offset..]).is_some()) {
+        return Err(OutboxError::Damaged { path: path.to_owned(), at: at as u64 });
+    }
+    Ok((lines, at as u64))
+}
+
+/// The line that begins here, with the bytes it takes.
+fn line_at(bytes: &[u8]) -> Option<(Line, usize)> {
+    let sum = bytes.get(..17)?;
+    if sum[16] != b' ' || !sum[..16].iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    let end = bytes.iter().position(|byte| *byte == b'\n')?;
+    Some((decode(&bytes[..end])?, end + 1))
+}
+
+/// Opens the journal for reading and appending.
+pub(super) fn open(path: &Path) -> Result<File, OutboxError> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(io("open", path))
+}
+
+/// Locks the folder, waiting up to `wait`.
+pub(super) fn lock(dir: &Path, wait: Duration) -> Result<File, OutboxError> {
+    let path = dir.join("lock");
+    let file = File::create(&path).map_err(io("create", &path))?;
+    let deadline = Instant::now() + wait;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(LOCK_EVERY),
+            Err(TryLockError::WouldBlock) => return Err(OutboxError::Busy { dir: dir.to_owned() }),
+            Err(TryLockError::Error(error)) => return Err(io("lock", &path)(error)),
+        }
+    }
+}
+

@@ -1,0 +1,494 @@
+//! A durable outbox, one folder per key: signs each report once, keeps it until it is recorded.
+//!
+//! Files: `lock` (held by the one process that publishes with this key) and `journal`, lines of
+//! `<16 hex of the SHA-256 of the JSON> <JSON>`.
+//!
+//! Order of writing, and what a crash leaves:
+//! 1. `report` lines are appended and synced. Crash before: the report was never made. A torn last line is cut off.
+//! 2. `sealed` is appended and synced **before** anything is sent. Crash before: nothing was sent, so a torn report line
+//!    can be dropped and its number given again. Crash after: every report up to the seal may be in the stream, it is in
+//!    doubt and asked about. A damaged line before the last is never repaired by guessing: the outbox refuses to open.
+//! 3. The reports are sent, as the bytes in the journal.
+//! 4. `recorded` is appended, not synced: lost, it is asked again.
+//!
+//! Never sends ([`super::send`] does), never signs two contents under one number.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{Read as _, Seek as _, SeekFrom, Write as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::journal::{self, Chain, Line, encode, io};
+use crate::{
+    event::{Time, json, personal},
+    limits::{BODY_BYTES_MAX, OUTBOX_JOURNAL_BYTES_MAX, OUTBOX_LOCK_WAIT_MS, OUTBOX_PENDING_BYTES_MAX},
+    sign::{Claims, KeyPair, Seen, hex, sign},
+    stream::Outgoing,
+};
+
+/// Header that carries the signature.
+pub const SIGNATURE_HEADER: &str = "Ledger-Signature";
+/// Header that names the body's media type.
+pub const CONTENT_TYPE_HEADER: &str = "Content-Type";
+/// Format of the journal.
+const FORMAT: u32 = 1;
+
+/// Why the outbox does not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum OutboxError {
+    /// Another process publishes with this key.
+    #[error(
+        "another process is publishing with this key (outbox {dir}): wait for it, or use a key of its own for each"
+    )]
+    Busy {
+        /// Folder.
+        dir: PathBuf,
+    },
+    /// The outbox was made for another key or ledger.
+    #[error("outbox {dir} belongs to {what} {found}, not {wanted}: give this one a folder of its own")]
+    Foreign {
+        /// Folder.
+        dir: PathBuf,
+        /// `key` or `ledger`.
+        what: &'static str,
+        /// What it belongs to.
+        found: String,
+        /// What was asked for.
+        wanted: String,
+    },
+    /// A line before the last cannot be read.
+    #[error(
+        "{path} is damaged at byte {at}: reports that may have been sent cannot be read. Restore it from a backup, or go on with a new key (`jindo keygen`)"
+    )]
+    Damaged {
+        /// The journal.
+        path: PathBuf,
+        /// Offset of the first bad line.
+        at: u64,
+    },
+    /// A report must not leave this machine.
+    #[error(
+        "the report carries what looks like a resident registration number{place}. The ledger is public and forgets nothing: take it out"
+    )]
+    Personal {
+        /// ` at /0/data/remark`, or empty.
+        place: String,
+    },
+    /// Larger than a report may be.
+    #[error("the body has {bytes} bytes, a report may have {BODY_BYTES_MAX}: split it")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+    },
+    /// CloudEvents JSON is UTF-8.
+    #[error("the body is no UTF-8 text")]
+    NotText,
+    /// Too much waits already.
+    #[error("{bytes} bytes of reports wait in outbox {dir} already: deliver them first")]
+    Full {
+        /// Folder.
+        dir: PathBuf,
+        /// Bytes waiting.
+        bytes: usize,
+    },
+    /// A write or sync failed earlier: what is on disk is not known.
+    #[error("a write to outbox {dir} failed earlier: nothing more is signed. Check the disk, then start again")]
+    Broken {
+        /// Folder.
+        dir: PathBuf,
+    },
+    /// A file.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being done, on what.
+        what: String,
+        /// The system's error.
+        source: std::io::Error,
+    },
+}
+
+/// A report to be signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// NATS subject.
+    pub subject: String,
+    /// Content type of the body.
+    pub content_type: String,
+    /// Body.
+    pub body: Vec<u8>,
+}
+
+/// A signed report: the same bytes for ever.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signed {
+    /// Its number in the key's chain.
+    pub seq: u64,
+    /// Compact JWS.
+    pub jws: String,
+    /// NATS subject.
+    pub subject: String,
+    /// Content type.
+    pub content_type: String,
+    /// Body.
+    pub body: String,
+}
+
+impl Signed {
+    /// The name the ledger knows it by: hex SHA-256 of the compact JWS.
+    #[must_use]
+    pub fn sha256(&self) -> String {
+        hex::encode(&hex::sha256(self.jws.as_bytes()))
+    }
+
+    /// The message as it is sent, every time.
+    #[must_use]
+    pub fn outgoing(&self) -> Outgoing {
+        Outgoing {
+            subject: self.subject.clone(),
+            headers: vec![
+                (CONTENT_TYPE_HEADER.to_owned(), self.content_type.clone()),
+                (SIGNATURE_HEADER.to_owned(), self.jws.clone()),
+            ],
+            body: Bytes::copy_from_slice(self.body.as_bytes()),
+        }
+    }
+}
+
+/// How far a report is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Signed, never sent.
+    Fresh,
+    /// May have been sent: asked about before it is sent again.
+    Doubt,
+    /// Acknowledged by the stream.
+    Sent,
+    /// Was sent and is certainly not stored: to be sent again as the same bytes.
+    Again,
+}
+
+/// A report that is not recorded yet.
+#[derive(Debug, Clone)]
+pub struct Pending {
+    /// The report.
+    pub report: Signed,
+    /// How far it is.
+    pub stage: Stage,
+}
+
+/// The outbox of one key. Holds the folder's lock while it lives.
+#[derive(Debug)]
+pub struct Outbox {
+    dir: PathBuf,
+    pair: KeyPair,
+    origin: String,
+    seen: Option<Seen>,
+    chain: Chain,
+    pending: BTreeMap<u64, Pending>,
+    pending_bytes: usize,
+    sealed: u64,
+    journal: File,
+    journal_bytes: u64,
+    recorded: u64,
+    broken: bool,
+    _lock: File,
+}
+
+impl Outbox {
+    /// Opens the outbox in `dir` (made where there is none) for this key and ledger.
+    ///
+    /// # Errors
+    /// [`OutboxError::Busy`] after `OUTBOX_LOCK_WAIT_MS`, [`OutboxError::Foreign`], [`OutboxError::Damaged`],
+    /// [`OutboxError::Io`].
+    pub fn open(dir: &Path, pair: KeyPair, origin: &str) -> Result<Outbox, OutboxError> {
+        Outbox::open_within(dir, pair, origin, Duration::from_millis(OUTBOX_LOCK_WAIT_MS))
+    }
+
+    fn open_within(dir: &Path, pair: KeyPair, origin: &str, wait: Duration) -> Result<Outbox, OutboxError> {
+        fs::create_dir_all(dir).map_err(io("create", dir))?;
+        let lock = journal::lock(dir, wait)?;
+        let path = dir.join("journal");
+        // An unfinished rewrite: the journal itself is whole.
+        let _ = fs::remove_file(dir.join("journal.new"));
+        let mut file = journal::open(&path)?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(io("read", &path))?;
+        let (lines, length) = journal::read(&path, &bytes)?;
+        if length < bytes.len() as u64 {
+            tracing::warn!(path = %path.display(), torn = bytes.len() as u64 - length, "torn last line cut off");
+            file.set_len(length).and_then(|()| file.sync_all()).map_err(io("cut", &path))?;
+        }
+        file.seek(SeekFrom::End(0)).map_err(io("read", &path))?;
+        let mut outbox = Outbox {
+            dir: dir.to_owned(),
+            pair,
+            origin: origin.to_owned(),
+            seen: None,
+            chain: Chain::default(),
+            pending: BTreeMap::new(),
+            pending_bytes: 0,
+            sealed: 0,
+            journal: file,
+            journal_bytes: length,
+            recorded: 0,
+            broken: false,
+            _lock: lock,
+        };
+        if lines.is_empty() {
+            let head = encode(&outbox.head())?;
+            outbox.append(&head, true)?;
+            File::open(dir).and_then(|folder| folder.sync_all()).map_err(io("sync", dir))?;
+        }
+        for line in lines {
+            outbox.replay(line)?;
+        }
+        for pending in outbox.pending.values_mut() {
+            pending.stage = if pending.report.seq <= outbox.sealed { Stage::Doubt } else { Stage::Fresh };
+        }
+        Ok(outbox)
+    }
+
+    fn head(&self) -> Line {
+        Line::Head {
+            format: FORMAT,
+            key: self.pair.public().to_owned(),
+            origin: self.origin.clone(),
+            chain: self.chain.clone(),
+        }
+    }
+
+    fn replay(&mut self, line: Line) -> Result<(), OutboxError> {
+        let foreign = |what, found: String, wanted: &str| OutboxError::Foreign {
+            dir: self.dir.clone(),
+            what,
+            found,
+            wanted: wanted.to_owned(),
+        };
+        match line {
+            Line::Head { format, .. } if format != FORMAT => {
+                return Err(foreign("journal format", format.to_string(), &FORMAT.to_string()));
+            }
+            Line::Head { key, .. } if key != self.pair.public() => return Err(foreign("key", key, self.pair.public())),
+            Line::Head { origin, .. } if origin != self.origin => return Err(foreign("ledger", origin, &self.origin)),
+            Line::Head { chain, .. } => self.chain = chain,
+            Line::Report(report) => self.admit(report),
+            Line::Sealed { upto } => self.sealed = self.sealed.max(upto),
+            Line::Recorded { seq } => self.drop_pending(seq),
+            Line::Withdrawn { chain } => self.roll_back(chain),
+        }
+        Ok(())
+    }
+
+    /// A report joins the chain and waits. A report carried over by a rewrite is behind the chain already.
+    fn admit(&mut self, report: Signed) {
+        if report.seq > self.chain.seq {
+            self.chain = Chain { seq: report.seq, prev: Some(report.sha256()) };
+        }
+        self.pending_bytes += report.body.len() + report.jws.len();
+        self.pending.insert(report.seq, Pending { report, stage: Stage::Fresh });
+    }
+
+    fn drop_pending(&mut self, seq: u64) {
+        if let Some(pending) = self.pending.remove(&seq) {
+            self.pending_bytes -= pending.report.body.len() + pending.report.jws.len();
+            self.recorded += 1;
+        }
+    }
+
+    fn roll_back(&mut self, chain: Chain) {
+        while let Some((&seq, _)) = self.pending.range(chain.seq + 1..).next() {
+            self.drop_pending(seq);
+        }
+        self.sealed = self.sealed.min(chain.seq);
+        self.chain = chain;
+    }
+
+    /// Appends, and syncs where what follows rests on it. A failed write or sync leaves the disk unknown: no more.
+    fn append(&mut self, text: &str, sync: bool) -> Result<(), OutboxError> {
+        if self.broken {
+            return Err(OutboxError::Broken { dir: self.dir.clone() });
+        }
+        let written = self.journal.write_all(text.as_bytes());
+        let done = written.and_then(|()| if sync { self.journal.sync_data() } else { Ok(()) });
+        self.broken = done.is_err();
+        self.journal_bytes += text.len() as u64;
+        done.map_err(io("write", &self.dir.join("journal")))
+    }
+
+    /// Checks, signs and keeps the reports, all or none; they are on disk when this returns. Gives their numbers.
+    ///
+    /// # Errors
+    /// [`OutboxError::Personal`], [`OutboxError::TooLarge`], [`OutboxError::NotText`] before anything is signed;
+    /// [`OutboxError::Full`], [`OutboxError::Io`], [`OutboxError::Broken`].
+    pub fn enqueue(&mut self, drafts: &[Draft], reported: Time) -> Result<std::ops::RangeInclusive<u64>, OutboxError> {
+        let mut bodies = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            bodies.push(checked(&draft.body)?);
+        }
+        let bytes = self.pending_bytes + drafts.iter().map(|draft| draft.body.len()).sum::<usize>();
+        if bytes > OUTBOX_PENDING_BYTES_MAX {
+            return Err(OutboxError::Full { dir: self.dir.clone(), bytes: self.pending_bytes });
+        }
+        let first = self.chain.seq + 1;
+        let (mut chain, mut text, mut reports) = (self.chain.clone(), String::new(), Vec::with_capacity(drafts.len()));
+        for (draft, body) in drafts.iter().zip(bodies) {
+            let claims = Claims {
+                aud: self.origin.clone(),
+                sub: draft.subject.clone(),
+                cty: draft.content_type.clone(),
+                sha256: hex::sha256(body.as_bytes()),
+                seq: chain.seq + 1,
+                prev: chain.prev.as_deref().and_then(hex::decode32),
+                seen: self.seen,
+                reported,
+            };
+            let report = Signed {
+                seq: claims.seq,
+                jws: sign(&self.pair, &claims),
+                subject: draft.subject.clone(),
+                content_type: draft.content_type.clone(),
+                body,
+            };
+            chain = Chain { seq: report.seq, prev: Some(report.sha256()) };
+            let line = Line::Report(report);
+            text.push_str(&encode(&line)?);
+            if let Line::Report(report) = line {
+                reports.push(report);
+            }
+        }
+        self.append(&text, true)?;
+        reports.into_iter().for_each(|report| self.admit(report));
+        Ok(first..=self.chain.seq)
+    }
+
+    /// Reports that are not recorded yet, in order.
+    pub fn pending(&self) -> impl Iterator<Item = &Pending> {
+        self.pending.values()
+    }
+
+    /// The report with this number, while it is not recorded.
+    #[must_use]
+    pub fn get(&self, seq: u64) -> Option<&Pending> {
+        self.pending.get(&seq)
+    }
+
+    /// Whether everything is recorded.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// The public key.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        self.pair.public()
+    }
+
+    /// The newest checkpoint this publisher holds: claimed as `seen` from now on.
+    pub fn set_seen(&mut self, seen: Seen) {
+        if self.seen.is_none_or(|old| old.size < seen.size) {
+            self.seen = Some(seen);
+        }
+    }
+
+    /// To be called before anything is sent: from now on every report may be in the stream.
+    pub(super) fn seal(&mut self) -> Result<(), OutboxError> {
+        if self.chain.seq > self.sealed {
+            let line = encode(&Line::Sealed { upto: self.chain.seq })?;
+            self.append(&line, true)?;
+            self.sealed = self.chain.seq;
+        }
+        Ok(())
+    }
+
+    pub(super) fn set_stage(&mut self, seq: u64, stage: Stage) {
+        if let Some(pending) = self.pending.get_mut(&seq) {
+            pending.stage = stage;
+        }
+    }
+
+    /// The ledger has it in its log.
+    pub(super) fn settle(&mut self, seqs: impl IntoIterator<Item = u64>) -> Result<(), OutboxError> {
+        let mut text = String::new();
+        for seq in seqs {
+            text.push_str(&encode(&Line::Recorded { seq })?);
+            self.drop_pending(seq);
+        }
+        self.append(&text, false)
+    }
+
+    /// Takes back the last reports, from `seq` on, that certainly never reached the stream: their numbers are given
+    /// again, so that the chain has no hole. The caller vouches that none of them is in doubt.
+    pub(super) fn withdraw(&mut self, seq: u64) -> Result<(), OutboxError> {
+        let Some(first) = self.pending.get(&seq) else { return Ok(()) };
+        let prev = crate::sign::Jws::parse(&first.report.jws).ok().and_then(|jws| jws.claims().prev);
+        let chain = Chain { seq: seq - 1, prev: prev.map(|prev| hex::encode(&prev)) };
+        let line = encode(&Line::Withdrawn { chain: chain.clone() })?;
+        self.append(&line, true)?;
+        self.roll_back(chain);
+        Ok(())
+    }
+
+    /// Last number given.
+    #[must_use]
+    pub fn last_seq(&self) -> u64 {
+        self.chain.seq
+    }
+
+    /// Writes the journal anew without its recorded reports, where it has grown.
+    ///
+    /// # Errors
+    /// [`OutboxError::Io`].
+    pub fn compact(&mut self) -> Result<(), OutboxError> {
+        if self.broken || self.recorded == 0 || self.journal_bytes < OUTBOX_JOURNAL_BYTES_MAX {
+            return Ok(());
+        }
+        self.rewrite()
+    }
+
+    fn rewrite(&mut self) -> Result<(), OutboxError> {
+        let (path, new) = (self.dir.join("journal"), self.dir.join("journal.new"));
+        let mut text = encode(&self.head())?;
+        for pending in self.pending.values() {
+            text.push_str(&encode(&Line::Report(pending.report.clone()))?);
+        }
+        text.push_str(&encode(&Line::Sealed { upto: self.sealed })?);
+        let mut file = File::create(&new).map_err(io("create", &new))?;
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io("write", &new))?;
+        fs::rename(&new, &path).map_err(io("replace", &path))?;
+        // Until the rename is on disk a crash brings the old journal back: it says the same.
+        File::open(&self.dir).and_then(|folder| folder.sync_all()).map_err(io("sync", &self.dir))?;
+        self.journal = journal::open(&path)?;
+        self.journal.seek(SeekFrom::End(0)).map_err(io("read", &path))?;
+        self.journal_bytes = text.len() as u64;
+        self.recorded = 0;
+        Ok(())
+    }
+}
+
+/// A body that may leave this machine.
+fn checked(body: &[u8]) -> Result<String, OutboxError> {
+    if body.len() > BODY_BYTES_MAX {
+        return Err(OutboxError::TooLarge { bytes: body.len() });
+    }
+    let text = std::str::from_utf8(body).map_err(|_| OutboxError::NotText)?;
+    // Text, not the tree alone: what does not parse is refused by admission, and recorded for ever.
+    let place = match json::parse(body) {
+        Ok(tree) => personal::find(&tree).map(|pointer| format!(" at {pointer}")),
+        Err(_) => personal::carries(text).then(String::new),
+    };
+    match place {
+        Some(place) => Err(OutboxError::Personal { place }),
+        None => Ok(text.to_owned()),
+    }
+}
+
+#[cfg(test)]
+#[path = "outbox_tests.rs"]
+mod tests;
