@@ -201,8 +201,6 @@ pub const STORE_FLUSH_MS: u64 = 2_000;
 pub const STORE_HANDLES: usize = 8;
 /// Versions of one record that are followed: corrections of corrections.
 pub const RECORD_VERSIONS_MAX: usize = 10_000;
-/// Reports one status request may ask for: the answer fits a NATS message of 1 MiB.
-pub const STATUS_ASKED_MAX: usize = 1_000;
 /// Bytes the CLI reads of an HTTP answer: 34 indicators with all splits are under 4 MiB.
 pub const HTTP_ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// How long the CLI waits for an HTTP answer; `at_least` waits are shorter.
