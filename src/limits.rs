@@ -243,3 +243,11 @@ pub const BOOTSTRAP_WAIT_MS: u64 = 60_000;
 pub const CATALOGUE_BYTES_MAX: usize = 1024 * 1024;
 /// Mistakes told about a catalogue file: more than anyone reads at once.
 pub const CATALOGUE_MISTAKES_MAX: usize = 500;
+/// Bytes of `running.json`.
+pub const RUNNING_BYTES_MAX: u64 = 64 * 1024;
+/// Batches an import signs before it waits for them to be recorded: 10,000 events, under 3 MiB, two or three seconds.
+pub const IMPORT_ROUND_BATCHES: usize = 50;
+/// Rows of a table in the terminal, where no limit is given: more scrolls away unread, and NDJSON has no limit.
+pub const TABLE_ROWS_MAX: usize = 1_000;
+/// Bytes of a catalogue file: thirty times the one of 2026.
+pub const CATALOGUE_BYTES_MAX: u64 = 4 * 1024 * 1024;

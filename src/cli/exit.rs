@@ -10,9 +10,10 @@ use crate::event::Text;
 use super::lang::{Lang, text};
 
 /// How the program ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Exit {
     /// Done.
+    #[default]
     Ok = 0,
     /// Done, and something is wrong with what was looked at: a report refused, a catalogue with mistakes, faulty rows.
     Found = 1,
@@ -22,7 +23,7 @@ pub enum Exit {
     Usage = 3,
     /// NATS or the ledger does not permit it.
     Permission = 4,
-    /// Sent, but not known to be recorded: run the same command again, nothing counts twice.
+    /// Sent, but not known to be recorded: it waits in the outbox, and the next command with that key settles it.
     Unknown = 5,
 }
 
@@ -34,13 +35,29 @@ Exit codes:
   2  could not be done: ledger unreachable, file unreadable
   3  the command line is wrong
   4  not permitted by NATS or by the ledger
-  5  sent, but not known to be recorded: run the same command again, nothing counts twice";
+  5  sent, but not known to be recorded: it waits in the outbox, `jindo report --pending` settles it";
 
 impl Exit {
     /// The number given to the system.
     #[must_use]
     pub const fn code(self) -> u8 {
         self as u8
+    }
+
+    /// Of two endings the one to tell: refusals before what is unknown, failures before both.
+    #[must_use]
+    pub const fn worst(self, other: Self) -> Self {
+        const fn rank(exit: Exit) -> u8 {
+            match exit {
+                Exit::Ok => 0,
+                Exit::Unknown => 1,
+                Exit::Found => 2,
+                Exit::Could => 3,
+                Exit::Permission => 4,
+                Exit::Usage => 5,
+            }
+        }
+        if rank(self) < rank(other) { other } else { self }
     }
 }
 

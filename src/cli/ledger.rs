@@ -21,6 +21,15 @@ pub struct Running {
     pub origin: String,
     /// Process id.
     pub pid: u32,
+    /// Stream in use; a recovery starts the next one.
+    #[serde(default = "stream_default")]
+    pub stream: String,
+}
+
+/// The first stream of a ledger.
+#[must_use]
+pub fn stream_default() -> String {
+    crate::stream::stream_name(1)
 }
 
 impl Running {
@@ -42,7 +51,7 @@ impl Running {
             )
             .into());
         }
-        let text = out::read_text(&path, 64 * 1024)?;
+        let text = out::read_text(&path, crate::limits::RUNNING_BYTES_MAX)?;
         serde_json::from_str(&text).map_err(|error| file(&path, &std::io::Error::other(error)).into())
     }
 }

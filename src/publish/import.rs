@@ -140,6 +140,27 @@ impl<'a> Import<'a> {
             || self.document.format == document::Format::Ndjson
     }
 
+    /// The NATS subject of its reports.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        format!("ledger.report.{}.{}", self.options.agency, self.schema.kind)
+    }
+
+    /// Id and agency of the last sound event of the rows up to `row`.
+    #[must_use]
+    pub fn last_event_until(&self, row: u64) -> Option<(Uuid, String)> {
+        let rows = self.document.rows().take_while(|found| found.number <= row);
+        let last = rows.filter_map(|found| self.event(&found).ok()).last()?;
+        Some((last.id, last.agency))
+    }
+
+    /// Sound events of the rows up to `row`.
+    #[must_use]
+    pub fn sound_until(&self, row: u64) -> u64 {
+        let rows = self.document.rows().take_while(|found| found.number <= row);
+        rows.filter(|found| self.event(found).is_ok()).count() as u64
+    }
+
     /// Checks every row: cells, schema, personal data, repeated ids. Sends nothing.
     #[must_use]
     pub fn check(&self) -> Checked {

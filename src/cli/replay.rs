@@ -1,0 +1,207 @@
+//! `jindo replay`: who reported what and when, read from a log folder alone. Verifies nothing; `jindo audit` does.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::event::Event;
+use crate::limits::TABLE_ROWS_MAX;
+
+use super::exit::Exit;
+use super::journal::{self, Item, Journal, Point, Wanted, point};
+use super::table::{Style, Table, cell};
+use super::{Context, out};
+
+/// Who reported what and when, from a log folder
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  jindo replay                                            the log of ./data, oldest first
+  jindo replay --log ./copy/log --agency keco --from 2026-03-01 --to 2026-03-31
+  jindo replay --indicator ev-chargers --json > history.ndjson
+  jindo replay --refused                                  what was refused, and why
+
+Points are entry indexes, dates in Seoul or times, by when a report was recorded.")]
+pub struct Args {
+    /// Log folder [default: DIR/log]
+    #[arg(long, value_name = "DIR")]
+    log: Option<PathBuf>,
+    /// From this point on
+    #[arg(long, value_name = "POINT", value_parser = point)]
+    from: Option<Point>,
+    /// Up to and at this point
+    #[arg(long, value_name = "POINT", value_parser = point)]
+    to: Option<Point>,
+    /// Of this agency
+    #[arg(long, value_name = "CODE")]
+    agency: Option<String>,
+    /// That move or govern this indicator
+    #[arg(long, value_name = "ID")]
+    indicator: Option<String>,
+    /// Of this event type
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: Option<String>,
+    /// Only refused reports
+    #[arg(long)]
+    refused: bool,
+    /// Rows of the table [default: 1000; NDJSON has no limit]
+    #[arg(long, value_name = "ROWS")]
+    limit: Option<usize>,
+}
+
+/// Replays.
+///
+/// # Errors
+/// No log, a damaged one, an unknown indicator.
+pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+    let log = journal::open(&journal::folder(args.log.as_deref(), context))?;
+    let kind = args.kind.as_deref().map(super::kinds::schema).transpose()?.map(|schema| schema.kind.to_string());
+    if let Some(id) = &args.indicator {
+        journal::check_indicator(&journal::registry(&log)?, id)?;
+    }
+    let wanted = Wanted { from: args.from, to: args.to, agency: args.agency, kind, indicator: args.indicator };
+    let journal = Journal::new(&log, wanted);
+    if context.json { lines(journal, args.refused, args.limit) } else { table(journal, args.refused, args.limit, context) }
+}
+
+fn lines(mut journal: Journal, refused: bool, limit: Option<usize>) -> anyhow::Result<Exit> {
+    let mut writer = out::writer(None)?;
+    let mut left = limit.unwrap_or(usize::MAX);
+    while let Some(item) = journal.next()? {
+        if refused && item.code().is_none() {
+            continue;
+        }
+        for row in rows(&item) {
+            if left == 0 {
+                writer.flush()?;
+                return Ok(Exit::Ok);
+            }
+            left -= 1;
+            serde_json::to_writer(&mut writer, &row_json(&item, row))?;
+            writer.write_all(b"\n")?;
+        }
+    }
+    writer.flush()?;
+    Ok(Exit::Ok)
+}
+
+/// An entry's events, or one row without an event where its body is no report.
+fn rows(item: &Item) -> Vec<Option<&(usize, Event)>> {
+    if item.events.is_empty() { vec![None] } else { item.events.iter().map(Some).collect() }
+}
+
+fn row_json(item: &Item, row: Option<&(usize, Event)>) -> Value {
+    let entry = &item.entry;
+    let mut shown = json!({
+        "index": entry.index, "recorded": entry.recorded, "agency": item.agency, "type": item.kind,
+        "verdict": item.verdict(), "code": item.code(), "stream": entry.stream, "sequence": entry.sequence,
+    });
+    if let Some((position, event)) = row {
+        shown["position"] = (*position).into();
+        shown["new"] = item.is_new(*position).into();
+        shown["id"] = event.id.to_string().into();
+        shown["time"] = event.time.to_string().into();
+        shown["subject"] = event.subject.clone().into();
+        shown["data"] = event.data.clone();
+    }
+    shown
+}
+
+fn table(mut journal: Journal, refused: bool, limit: Option<usize>, context: &Context) -> anyhow::Result<Exit> {
+    let lang = context.lang;
+    let mut table = Table::new()
+        .right("#")
+        .left(lang.pick("기록 시각", "recorded"))
+        .left(lang.pick("기관", "agency"))
+        .left(lang.pick("유형", "type"))
+        .left(lang.pick("발생", "happened"))
+        .left(lang.pick("판정", "verdict"))
+        .wide(lang.pick("내용", "what"));
+    let limit = limit.unwrap_or(TABLE_ROWS_MAX);
+    let mut cut = false;
+    'entries: while let Some(item) = journal.next()? {
+        if refused && item.code().is_none() {
+            continue;
+        }
+        for row in rows(&item) {
+            if table.len() == limit {
+                cut = true;
+                break 'entries;
+            }
+            let agency = item.agency.as_deref().unwrap_or("?");
+            let plays = journal.registry.simulated
+                || journal.registry.agencies.get(agency).is_some_and(|state| state.info.role == "simulated");
+            let agency = if plays { format!("{agency} {}", lang.pick("(모의)", "(simulated)")) } else { agency.to_owned() };
+            table.row(vec![
+                cell(item.entry.index.to_string()),
+                cell(seconds(&item.entry.recorded.to_string())),
+                cell(agency),
+                cell(item.kind.as_deref().unwrap_or("?")),
+                cell(row.map_or_else(String::new, |(_, event)| event.time.day().to_string())),
+                verdict(&item, row, context),
+                cell(row.map_or_else(String::new, |(_, event)| summary(event))),
+            ]);
+        }
+    }
+    out::text(&table.render(context.width, context.colour))?;
+    if cut {
+        let note = lang.pick("더 있습니다: --limit, --from 또는 --json을 쓰세요.", "there is more: use --limit, --from or --json");
+        eprintln!("{note}");
+    }
+    Ok(Exit::Ok)
+}
+
+/// To the second: nanoseconds are in the NDJSON.
+fn seconds(time: &str) -> String {
+    match time.split_once('.') {
+        Some((whole, _)) => format!("{whole}Z"),
+        None => time.to_owned(),
+    }
+}
+
+fn verdict(item: &Item, row: Option<&(usize, Event)>, context: &Context) -> super::table::Cell {
+    let lang = context.lang;
+    let duplicate = row.is_some_and(|(position, _)| item.verdict() == "accepted" && !item.is_new(*position));
+    match (item.verdict(), duplicate) {
+        ("accepted", false) => cell(lang.pick("인정", "accepted")).style(Style::Green),
+        ("accepted", true) | ("duplicate", _) => cell(lang.pick("중복", "duplicate")).style(Style::Dim),
+        ("refused", _) => {
+            let code = item.code().unwrap_or_default();
+            cell(format!("{} {code}", lang.pick("반려", "refused"))).style(Style::Red)
+        }
+        _ => cell("–"),
+    }
+}
+
+/// `data` on one line, its scalars first as they stand.
+fn summary(event: &Event) -> String {
+    let mut parts: Vec<String> = event.subject.iter().cloned().collect();
+    if let Some(data) = event.data.as_object() {
+        for (name, value) in data {
+            let text = match value {
+                Value::String(text) => text.clone(),
+                Value::Array(items) => format!("[{}]", items.len()),
+                Value::Object(_) => "{…}".to_owned(),
+                other => other.to_string(),
+            };
+            parts.push(format!("{name}={text}"));
+        }
+    }
+    parts.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_shown_to_the_second() {
+        for (time, expected) in [
+            ("2026-03-02T00:00:00.123456789Z", "2026-03-02T00:00:00Z"),
+            ("2026-03-02T00:00:00Z", "2026-03-02T00:00:00Z"),
+        ] {
+            assert_eq!(seconds(time), expected);
+        }
+    }
+}
