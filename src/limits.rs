@@ -249,5 +249,7 @@ pub const RUNNING_BYTES_MAX: u64 = 64 * 1024;
 pub const IMPORT_ROUND_BATCHES: usize = 50;
 /// Rows of a table in the terminal, where no limit is given: more scrolls away unread, and NDJSON has no limit.
 pub const TABLE_ROWS_MAX: usize = 1_000;
-/// Bytes of a catalogue file: thirty times the one of 2026.
-pub const CATALOGUE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Bytes of a file of facts.
+pub const FACTS_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Pause between two simulated reports of `--demo`: lively, and readable.
+pub const DEMO_EVERY_MS: u64 = 2_000;

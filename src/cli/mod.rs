@@ -6,6 +6,11 @@ pub mod ledger;
 pub mod out;
 pub mod status;
 pub mod table;
+pub mod up;
+pub mod run;
+pub mod rebuild;
+pub mod progress;
+pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> { Ok(tokio::runtime::Runtime::new()?) }
 pub fn main(_: std::env::ArgsOs) -> std::process::ExitCode {
     std::process::ExitCode::SUCCESS
 }

@@ -1,0 +1,88 @@
+//! `jindo run`: projector and HTTP against a NATS that others run. The ledger must exist; `jindo up` or `catalogue apply`
+//! fill it. `--follow` is a read replica: it reads the stream and serves, and answers no publishers.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::Context;
+use super::exit::{Exit, could};
+use super::ledger::Running;
+use super::up;
+use crate::projector::run::{Ledger, Projector};
+use crate::serve::live::Live;
+use crate::sign::KeyPair;
+use crate::stream::{declare, stream_name};
+
+/// Projector and HTTP against an existing NATS
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  jindo run --nats nats://10.0.0.5:4222 --key-file keys/operator.nk
+  jindo run --nats nats://10.0.0.5:4222 --key-file keys/reader.nk --follow --http 127.0.0.1:8181")]
+pub struct Args {
+    /// NATS address
+    #[arg(long, env = "JINDO_NATS", value_name = "URL")]
+    nats: String,
+    /// Key file of the operator, mode 0600 [default: DIR/keys/operator.nk]
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// Address of HTTP
+    #[arg(long, default_value = "127.0.0.1:8180", value_name = "ADDR")]
+    http: SocketAddr,
+    /// Number of the stream: LEDGER_<n>
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    stream: u32,
+    /// Replicas of a stream that is declared anew
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    replicas: u32,
+    /// Read replica: declares nothing, announces nothing, answers no publishers
+    #[arg(long)]
+    follow: bool,
+}
+
+/// Runs until a signal.
+///
+/// # Errors
+/// What could not be started, and why.
+pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
+    super::runtime()?.block_on(serve(args, context))
+}
+
+async fn serve(args: &Args, context: &Context) -> anyhow::Result<Exit> {
+    let data = &context.data;
+    let stream = stream_name(args.stream);
+    let path = args.key_file.clone().unwrap_or_else(|| data.join("keys/operator.nk"));
+    let operator = KeyPair::load(&path).map_err(|fault| {
+        could(format!("키 파일 {}: {fault}", path.display()), format!("key file {}: {fault}", path.display()))
+            .next("--key-file을 주거나 `jindo keygen operator`로 만드세요.", "give --key-file, or make one with `jindo keygen operator`")
+    })?;
+    std::fs::create_dir_all(data.join("log")).map_err(|error| super::exit::file(data, &error))?;
+    let core = up::open(data, &stream)?;
+    let link = up::operator_link(&args.nats, &operator, "jindo projector").await?;
+    if !args.follow {
+        declare::declare(&link, &stream, core.size() + 1, args.replicas).await?;
+    }
+    let projector = Projector::start(core, link, Ledger::in_folder(data, &stream)).await?;
+    let tasks = match args.follow {
+        true => Vec::new(),
+        false => up::attend(&args.nats, &operator, &projector.shared, &stream).await?,
+    };
+    let (http, stop, serving) = up::http(args.http, Live::new(projector.shared.clone(), true)).await?;
+    let running = Running {
+        http: format!("http://{http}"),
+        nats: args.nats.clone(),
+        origin: projector.shared.registry().origin.clone(),
+        pid: std::process::id(),
+        stream,
+    };
+    up::write_running(data, &running)?;
+    println!("ready http={} nats={}", running.http, running.nats);
+    up::stopped().await;
+    let _ = stop.send(true);
+    let _ = serving.await;
+    tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    let halted = projector.stop().await;
+    let _ = std::fs::remove_file(data.join("running.json"));
+    halted.map_err(|halt| could(format!("접수가 멈췄습니다: {halt}"), format!("intake halted: {halt}")))?;
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,208 @@
+//! `jindo up`: everything on one machine. A supervised nats-server, the ledger, catalogue and facts, projector, HTTP.
+//!
+//! The story: keys, nats-server, stream, projector, HTTP, founding, the ready line, then wait for a signal and stop in the
+//! opposite order. Listens on loopback unless told otherwise.
+
+mod demo;
+mod found;
+
+pub(super) use found::write_running;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::Context;
+use super::exit::{Exit, could, file};
+use super::ledger::Running;
+use crate::projector::bootstrap::key_of;
+use crate::projector::run::{self, Ledger, Projector};
+use crate::projector::{Shared, announce, service};
+use crate::serve::{self, live::Live};
+use crate::sign::KeyPair;
+use crate::stream::config::{AgencyUser, NatsConfig};
+use crate::stream::server::Server;
+use crate::stream::{Link, Login, connect, declare, stream_name};
+
+/// Start everything on this machine
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  jindo up                                  ledger in ./data, HTTP on 127.0.0.1:8180
+  jindo up --data /srv/jindo --http 127.0.0.1:0
+  jindo up --data ./demo --demo             with simulated agencies, marked simulated everywhere
+
+Prints one line `ready http=<url> nats=<url>` when catalogue and facts are folded. Ctrl-C stops it cleanly.")]
+pub struct Args {
+    /// Address of HTTP; port 0 takes any free one
+    #[arg(long, default_value = "127.0.0.1:8180", value_name = "ADDR")]
+    http: SocketAddr,
+    /// Port of NATS on 127.0.0.1; -1 takes any free one
+    #[arg(long, default_value_t = 4222, allow_negative_numbers = true, value_name = "PORT")]
+    nats_port: i32,
+    /// Origin of a new ledger, signed into every report
+    #[arg(long, default_value = "jindo.local/motie-2026", value_name = "ORIGIN")]
+    origin: String,
+    /// Catalogue [default: the work plan of 2026, built in]
+    #[arg(long, value_name = "FILE")]
+    catalogue: Option<PathBuf>,
+    /// Public facts as NDJSON [default: those of the work plan, built in]
+    #[arg(long, value_name = "FILE")]
+    facts: Option<PathBuf>,
+    /// Reason for targets or definitions that the catalogue changes
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Also play simulated agencies; only in a new data folder
+    #[arg(long)]
+    demo: bool,
+}
+
+/// Runs until a signal.
+///
+/// # Errors
+/// What could not be started, and why.
+pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
+    super::runtime()?.block_on(up(args, context))
+}
+
+async fn up(args: &Args, context: &Context) -> anyhow::Result<Exit> {
+    let data = &context.data;
+    for folder in ["keys", "log", "nats", "outbox"] {
+        let path = data.join(folder);
+        std::fs::create_dir_all(&path).map_err(|error| file(&path, &error))?;
+    }
+    let plan = found::Plan::read(args)?;
+    let stream = stream_name(1);
+    let core = open(data, &stream)?;
+    let server = nats(args, data, &plan).await?;
+    let operator = key_of(&data.join("keys"), "operator")?;
+    let link = operator_link(&server.url, &operator, "jindo projector").await?;
+    declare::declare(&link, &stream, core.size() + 1, 1).await?;
+    let projector = Projector::start(core, link, Ledger::in_folder(data, &stream)).await?;
+    let tasks = attend(&server.url, &operator, &projector.shared, &stream).await?;
+    let (http, stop, serving) = http(args.http, Live::new(projector.shared.clone(), true)).await?;
+    let running = Running {
+        http: format!("http://{http}"),
+        nats: server.url.clone(),
+        origin: String::new(),
+        pid: std::process::id(),
+        stream: stream.clone(),
+    };
+    let founded = tokio::select! {
+        founded = found::found(&plan, data, &running, &projector.shared) => founded,
+        () = stopped() => Err(could("시작하는 동안 중단되었습니다", "interrupted while starting").into()),
+    };
+    let played = match &founded {
+        Ok(running) => {
+            println!("ready http={} nats={}", running.http, running.nats);
+            let demo = plan.demo.then(|| tokio::spawn(demo::play(data.clone(), running.clone(), projector.shared.clone())));
+            stopped().await;
+            demo
+        }
+        Err(_) => None,
+    };
+    if let Some(played) = played {
+        played.abort();
+    }
+    // Nobody waits any more where HTTP ended by itself.
+    let _ = stop.send(true);
+    let _ = serving.await;
+    tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    let halted = projector.stop().await;
+    server.stop().await;
+    let _ = std::fs::remove_file(data.join("running.json"));
+    founded?;
+    halted.map_err(|halt| could(format!("접수가 멈췄습니다: {halt}"), format!("intake halted: {halt}")))?;
+    Ok(Exit::Ok)
+}
+
+/// Opens log and store, telling how far folding is where it takes long.
+pub(super) fn open(data: &Path, stream: &str) -> anyhow::Result<crate::projector::core::Core> {
+    let ledger = Ledger::in_folder(data, stream);
+    let bar = super::progress::bar("folding");
+    let core = run::open(&ledger, &mut |done, all| bar.set(done, all));
+    bar.finish();
+    Ok(core.map_err(|halt| could(format!("원장을 열 수 없습니다: {halt}"), format!("the ledger cannot be opened: {halt}")))?)
+}
+
+async fn nats(args: &Args, data: &Path, plan: &found::Plan) -> anyhow::Result<Server> {
+    let keys = data.join("keys");
+    let public = |name: &str| key_of(&keys, name).map(|pair| pair.public().to_owned());
+    let mut agencies = Vec::new();
+    for agency in plan.agencies() {
+        agencies.push(AgencyUser { agency: agency.to_owned(), key: public(agency)? });
+    }
+    let config = NatsConfig {
+        name: "jindo".to_owned(),
+        host: "127.0.0.1".to_owned(),
+        port: args.nats_port,
+        store_dir: data.join("nats/jetstream"),
+        ports_dir: None,
+        log_file: None,
+        operators: vec![public("operator")?],
+        agencies,
+        dashboards: vec![public("dashboard")?],
+    };
+    std::fs::create_dir_all(&config.store_dir).map_err(|error| file(&config.store_dir, &error))?;
+    let config = NatsConfig { store_dir: std::fs::canonicalize(&config.store_dir)?, ..config };
+    Ok(Server::start(&data.join("nats"), config).await?)
+}
+
+/// A connection with the operator's key.
+pub(super) async fn operator_link(url: &str, operator: &KeyPair, name: &str) -> anyhow::Result<Link> {
+    Ok(connect(url, &Login::plain(&operator.seed(), name)).await?)
+}
+
+/// Announcements and the status service, on a connection of their own: strange messages cut the reader's.
+pub(super) async fn attend(
+    url: &str,
+    operator: &KeyPair,
+    shared: &Shared,
+    stream: &str,
+) -> anyhow::Result<Vec<tokio::task::JoinHandle<()>>> {
+    let link = operator_link(url, operator, "jindo service").await?;
+    let (answering, telling) = (shared.clone(), shared.clone());
+    let (service_link, stream) = (link.clone(), stream.to_owned());
+    Ok(vec![
+        tokio::spawn(async move {
+            if let Err(error) = service::serve(service_link, answering, stream).await {
+                tracing::error!(%error, "the status service ended");
+            }
+        }),
+        tokio::spawn(announce::announce(link, telling)),
+    ])
+}
+
+type Serving = (SocketAddr, watch::Sender<bool>, tokio::task::JoinHandle<std::io::Result<()>>);
+
+/// HTTP on its own task.
+pub(super) async fn http(address: SocketAddr, live: Live) -> anyhow::Result<Serving> {
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        could(format!("HTTP 주소 {address}: {error}"), format!("HTTP address {address}: {error}"))
+            .next("다른 주소를 --http로 주세요.", "give another one with --http")
+    })?;
+    let bound = listener.local_addr()?;
+    let (stop, mut stopped) = watch::channel(false);
+    let ended = async move {
+        // Closed means the server's owner is gone: stop as well.
+        let _ = stopped.changed().await;
+    };
+    let serving = tokio::spawn(serve::serve(listener, Arc::new(live), serve::Config::default(), ended));
+    Ok((bound, stop, serving))
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+pub(super) async fn stopped() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        let _ = tokio::signal::ctrl_c().await;
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
