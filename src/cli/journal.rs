@@ -135,7 +135,7 @@ impl Journal {
     pub fn next(&mut self) -> anyhow::Result<Option<Item>> {
         loop {
             let Some(bytes) = self.entries.next() else { return Ok(None) };
-            let bytes = bytes.map_err(|error| could(error.to_string(), error.to_string()))?;
+            let (_, bytes) = bytes.map_err(|error| could(error.to_string(), error.to_string()))?;
             let entry = Entry::parse(&bytes).map_err(|error| could(error.to_string(), error.to_string()))?;
             if self.is_past(&entry) {
                 return Ok(None);
@@ -263,8 +263,8 @@ fn item(entry: Entry) -> Item {
     let text = |text: &Arc<str>| text.to_string();
     let events: Vec<(usize, Event)> = events.into_iter().enumerate().collect();
     let first = events.first().map(|(_, event)| event);
-    let agency = subject.as_ref().map(|subject| subject.agency().to_owned()).or(first.map(|event| text(&event.agency)));
-    let kind = subject.as_ref().map(|subject| subject.kind().to_owned()).or(first.map(|event| text(&event.kind)));
+    let agency = subject.as_ref().map(|subject| subject.agency.clone()).or(first.map(|event| text(&event.agency)));
+    let kind = subject.as_ref().map(|subject| subject.kind.clone()).or(first.map(|event| text(&event.kind)));
     Item { entry, agency, kind, events }
 }
 

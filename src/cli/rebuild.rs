@@ -24,7 +24,7 @@ pub struct Args {
 ///
 /// # Errors
 /// A running ledger, an unreadable log, a full disk.
-pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
+pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let (log, store) = (context.data.join("log"), context.data.join("store"));
     let beside = context.data.join("store.rebuild");
     if beside.exists() {

@@ -44,8 +44,8 @@ pub struct Args {
 ///
 /// # Errors
 /// What could not be started, and why.
-pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
-    super::runtime()?.block_on(serve(args, context))
+pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+    super::runtime()?.block_on(serve(&args, context))
 }
 
 async fn serve(args: &Args, context: &Context) -> anyhow::Result<Exit> {

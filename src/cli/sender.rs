@@ -172,6 +172,7 @@ pub fn outcome(delivered: &Delivered) -> Outcome {
             recorded(*index, verdict, code.as_deref(), detail.clone())
         }
         Delivered::Recorded(ReportState::Unknown) => unknown(String::new()),
+        Delivered::Waiting => unknown("not sent yet".to_owned()),
         Delivered::Sent { .. } => unknown("acknowledged by NATS".to_owned()),
         Delivered::Doubt { why } => unknown(why.clone()),
         Delivered::Failed { error: AppendError::NotPermitted { subject }, .. } => Outcome {

@@ -64,8 +64,8 @@ pub struct Args {
 ///
 /// # Errors
 /// What could not be started, and why.
-pub fn run(args: &Args, context: &Context) -> anyhow::Result<Exit> {
-    super::runtime()?.block_on(up(args, context))
+pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+    super::runtime()?.block_on(up(&args, context))
 }
 
 async fn up(args: &Args, context: &Context) -> anyhow::Result<Exit> {

@@ -1,0 +1,102 @@
+//! `jindo nats-config`: a nats-server configuration with one user and least permissions per agency key.
+//!
+//! Keys come from the log's registry and from the command line. Holds public keys only; starts no server.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use crate::event::subject::is_agency_code;
+use crate::sign::public_key_bytes;
+use crate::stream::{AgencyUser, NatsConfig, config_text};
+
+use super::exit::{Exit, could, file};
+use super::{Context, journal, out};
+
+/// Write a nats-server configuration: one user and least permissions per agency
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  jindo nats-config --log data/log --operator UA… --store /var/lib/nats > nats.conf
+  jindo nats-config --operator UA… --agency keco=UB… --agency mcee=UC… --dashboard UD… --port 4222
+  nats-server -c nats.conf
+
+Every agency may publish to its own subjects only; dashboards read the bucket PROGRESS; nobody but the operator comes near
+the stream API; every write is synced before it is acknowledged.")]
+pub struct Args {
+    /// Take the valid keys of all registered agencies from this log folder
+    #[arg(long, value_name = "DIR")]
+    log: Option<PathBuf>,
+    /// Public key of the projector; may be repeated
+    #[arg(long = "operator", value_name = "KEY", value_parser = key, required = true)]
+    operators: Vec<String>,
+    /// An agency's public key; may be repeated
+    #[arg(long = "agency", value_name = "CODE=KEY", value_parser = agency)]
+    agencies: Vec<AgencyUser>,
+    /// A dashboard's public key; may be repeated
+    #[arg(long = "dashboard", value_name = "KEY", value_parser = key)]
+    dashboards: Vec<String>,
+    /// Server name
+    #[arg(long, default_value = "jindo")]
+    name: String,
+    /// Address to listen on
+    #[arg(long, default_value = "127.0.0.1")]
+    host: String,
+    /// Port to listen on
+    #[arg(long, default_value_t = 4222, value_parser = clap::value_parser!(u16).range(1..))]
+    port: u16,
+    /// Folder of the server's JetStream
+    #[arg(long, value_name = "DIR", default_value = "jetstream")]
+    store: PathBuf,
+    /// File to write [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+fn key(text: &str) -> Result<String, String> {
+    match public_key_bytes(text) {
+        Some(_) => Ok(text.to_owned()),
+        None if text.starts_with('S') => Err("this is a seed: give the public key, and keep the seed in its file".into()),
+        None => Err("no public key: it has 56 characters and begins with U".into()),
+    }
+}
+
+fn agency(text: &str) -> Result<AgencyUser, String> {
+    let (code, public) = text.split_once('=').ok_or("give CODE=KEY, such as keco=UB…")?;
+    if !is_agency_code(code) {
+        return Err(format!("'{code}' is no agency code"));
+    }
+    Ok(AgencyUser { agency: code.to_owned(), key: key(public)? })
+}
+
+/// Writes it.
+///
+/// # Errors
+/// No log, a text that cannot stand in the file, a file that cannot be written.
+pub fn run(args: Args, _context: &Context) -> anyhow::Result<Exit> {
+    let mut agencies = args.agencies;
+    if let Some(log) = &args.log {
+        let registry = journal::registry(&journal::open(log)?)?;
+        let valid = registry.keys.iter().filter(|(_, state)| state.revoked.is_none());
+        agencies.extend(valid.map(|(key, state)| AgencyUser { agency: state.agency.to_string(), key: key.to_string() }));
+        agencies.sort();
+        agencies.dedup();
+    }
+    let config = NatsConfig {
+        name: args.name,
+        host: args.host,
+        port: i32::from(args.port),
+        store_dir: args.store,
+        ports_dir: None,
+        log_file: None,
+        operators: args.operators,
+        agencies,
+        dashboards: args.dashboards,
+    };
+    let text = config_text(&config).map_err(|error| could(error.to_string(), error.to_string()))?;
+    let mut writer = out::writer(args.out.as_deref())?;
+    let written = writer.write_all(text.as_bytes()).and_then(|()| writer.flush());
+    match (written, &args.out) {
+        (Err(error), Some(path)) => Err(file(path, &error).into()),
+        (written, _) => Ok(written.map(|()| Exit::Ok)?),
+    }
+}
