@@ -155,12 +155,13 @@ pub fn difference_from(
     reason: Option<&str>,
 ) -> Result<Vec<Planned>, DifferenceError> {
     let mut plan = Plan(Vec::new());
-    agencies(file, current, &mut plan)?;
-    regions(file, current, &mut plan)?;
+    // First of all: no other type is admitted before its schema is registered.
     for (kind, text) in embedded().iter().filter(|(kind, _)| !current.schemas.contains(*kind)) {
         let schema = SchemaRegistered { kind: (*kind).into(), schema: (*text).into() };
         plan.add("schema.registered.v1", &schema)?;
     }
+    agencies(file, current, &mut plan)?;
+    regions(file, current, &mut plan)?;
     let pairs: Vec<_> = file.indicators.iter().map(|one| (one, current.indicators.get(&one.indicator.id))).collect();
     for (commitment, known) in &pairs {
         definition(commitment, *known, reason, &mut plan)?;
