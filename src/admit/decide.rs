@@ -125,8 +125,13 @@ pub fn decide<C: Claims>(
 }
 
 fn govern<E>(registry: &mut Registry, place: Place, event: &Event) -> Result<(), Fail<E>> {
-    let act =
-        Act { index: place.index, recorded: place.recorded, agency: &event.agency, kind: &event.kind, data: &event.data };
+    let act = Act {
+        index: place.index,
+        recorded: place.recorded,
+        agency: &event.agency,
+        kind: &event.kind,
+        data: &event.data,
+    };
     registry.govern(act).map_err(|error| {
         let reason = match &error {
             GovernError::NotAuthorised(_) => Reason::NotAuthorised,
@@ -186,7 +191,12 @@ fn read<T: serde::de::DeserializeOwned>(event: &Event) -> Result<T, Wrong> {
 }
 
 /// The version named, where it is the agency's own or that of one it follows; whose it is comes with it.
-fn own<C: Claims>(agency: &str, id: &Uuid, registry: &Registry, past: &mut C) -> Result<(Known, Arc<str>), Fail<C::Error>> {
+fn own<C: Claims>(
+    agency: &str,
+    id: &Uuid,
+    registry: &Registry,
+    past: &mut C,
+) -> Result<(Known, Arc<str>), Fail<C::Error>> {
     let mut foreign = None;
     if let Some(known) = past.claimed(agency, id).map_err(Fail::Doubt)? {
         return Ok((known, agency.into()));
@@ -219,7 +229,8 @@ fn others<C: Claims>(agency: &str, id: &Uuid, registry: &Registry, past: &mut C)
         return Err(Fail::Wrong(Reason::AgencyUnknown, format!("'{agency}' is not registered")));
     }
     let known = past.claimed(agency, id).map_err(Fail::Doubt)?;
-    let known = known.ok_or_else(|| Fail::Wrong(Reason::VersionUnknown, format!("'{agency}' has no accepted event {id}")))?;
+    let known =
+        known.ok_or_else(|| Fail::Wrong(Reason::VersionUnknown, format!("'{agency}' has no accepted event {id}")))?;
     if !known.stands {
         return Err(Fail::Wrong(Reason::VersionSuperseded, format!("{id} was corrected or retracted")));
     }
@@ -293,7 +304,10 @@ fn forecast<E>(event: &Event, registry: &Registry) -> Result<Does, Fail<E>> {
     let state = state.ok_or_else(|| Fail::Wrong(Reason::IndicatorUnknown, format!("'{}'", body.indicator)))?;
     let definition = state.definition();
     if !definition.reporters.iter().any(|reporter| registry.acts_for(&event.agency, reporter)) {
-        return Err(Fail::Wrong(Reason::NotAuthorised, format!("'{}' may not report '{}'", event.agency, body.indicator)));
+        return Err(Fail::Wrong(
+            Reason::NotAuthorised,
+            format!("'{}' may not report '{}'", event.agency, body.indicator),
+        ));
     }
     match &body.part {
         Some(part) if !definition.parts.iter().any(|known| known.id == *part) => {

@@ -137,8 +137,16 @@ fn select<'a>(definition: &'a Indicator, kind: &str, day: Day, data: &Value) -> 
     fold.from.iter().find(|selector| selector.event == kind && holds(&selector.only, data) && begun(selector))
 }
 
-fn effect(number: u16, definition: &Indicator, selector: &Selector, agency: &str, data: &Value) -> Result<Effect, Wrong> {
-    if let (Some(path), Some(wanted)) = (&selector.currency, definition.unit.as_ref().and_then(|unit| unit.currency.as_deref())) {
+fn effect(
+    number: u16,
+    definition: &Indicator,
+    selector: &Selector,
+    agency: &str,
+    data: &Value,
+) -> Result<Effect, Wrong> {
+    if let (Some(path), Some(wanted)) =
+        (&selector.currency, definition.unit.as_ref().and_then(|unit| unit.currency.as_deref()))
+    {
         let given = field(data, path).and_then(Value::as_str).unwrap_or("");
         if given != wanted {
             let detail = format!("/data/{path}: '{}' is reported in {wanted}, not '{given}'", definition.id);
@@ -212,7 +220,8 @@ fn listed(selector: &Selector, data: &Value) -> Result<Option<Vec<Vec<String>>>,
     }
     let mut identities = Vec::with_capacity(list.len());
     for value in list {
-        let name = scalar(value).ok_or_else(|| (Reason::DataInvalid, format!("/data/{path}: things are named by texts")))?;
+        let name =
+            scalar(value).ok_or_else(|| (Reason::DataInvalid, format!("/data/{path}: things are named by texts")))?;
         identities.push(vec![bounded(path, name)?]);
     }
     identities.sort();
@@ -221,7 +230,8 @@ fn listed(selector: &Selector, data: &Value) -> Result<Option<Vec<Vec<String>>>,
     if let Some(stated) = stated {
         let count = Amount::from_json(stated).map_err(|error| (Reason::DataInvalid, error.to_string()))?;
         if count != Amount::from_int(identities.len() as i64) {
-            let detail = format!("/data/{path}: lists {} different things, but the count says {count}", identities.len());
+            let detail =
+                format!("/data/{path}: lists {} different things, but the count says {count}", identities.len());
             return Err((Reason::DataInvalid, detail));
         }
     }
@@ -241,7 +251,8 @@ fn things(definition: &Indicator, selector: &Selector, data: &Value) -> Result<G
         return Ok(Gives::Amount { amount: amount(selector, data)?, loose: true });
     }
     if identity.len() != fold.identity.len() {
-        let detail = format!("/data: '{}' is told apart by {}; give all of them", definition.id, fold.identity.join(", "));
+        let detail =
+            format!("/data: '{}' is told apart by {}; give all of them", definition.id, fold.identity.join(", "));
         return Err((Reason::DataInvalid, detail));
     }
     let reached = match &selector.stage {
@@ -257,7 +268,8 @@ fn things(definition: &Indicator, selector: &Selector, data: &Value) -> Result<G
     };
     let counts_from = fold.counts_from.as_ref().and_then(|id| fold.stages.iter().position(|stage| stage.id == *id));
     let counts_from = counts_from.unwrap_or(fold.stages.len().saturating_sub(1));
-    let stage_paths = fold.stages.iter().take(reached + 1).map(|stage| format!("{}/stage/{}", definition.id, stage.id)).collect();
+    let stage_paths =
+        fold.stages.iter().take(reached + 1).map(|stage| format!("{}/stage/{}", definition.id, stage.id)).collect();
     let counts_from = u16::try_from(counts_from).unwrap_or(u16::MAX);
     Ok(Gives::Things { identities: vec![identity], stage_paths, counts_from })
 }

@@ -93,7 +93,9 @@ pub fn is_about(kind: &str) -> bool {
 pub fn screen(entry: &Entry, registry: &Registry, trust: Trust) -> Screened {
     let signature = entry.signature.as_ref().and_then(Kept::text).map(|text| Sha256::digest(text.as_bytes()).into());
     let subject = match &entry.subject {
-        Kept::Text(text) => Subject::parse(text).map_err(|fault| Refusal::whole(Reason::SubjectMalformed, fault.to_string())),
+        Kept::Text(text) => {
+            Subject::parse(text).map_err(|fault| Refusal::whole(Reason::SubjectMalformed, fault.to_string()))
+        }
         Kept::Hashed { bytes, .. } => {
             Err(Refusal::whole(Reason::SubjectMalformed, format!("the subject has {bytes} bytes or cannot be printed")))
         }
@@ -110,7 +112,8 @@ pub fn screen(entry: &Entry, registry: &Registry, trust: Trust) -> Screened {
     match signed(entry, &subject, registry, trust) {
         Err(refusal) => Screened { signature, outcome: Err(refusal), agency, link: None },
         Ok((jws, link)) => {
-            let outcome = claimed(entry, &subject, registry, jws.claims()).and_then(|()| report(entry, subject, registry, &jws));
+            let outcome =
+                claimed(entry, &subject, registry, jws.claims()).and_then(|()| report(entry, subject, registry, &jws));
             Screened { signature, outcome, agency, link: Some(link) }
         }
     }
@@ -129,10 +132,14 @@ fn signed(entry: &Entry, subject: &Subject, registry: &Registry, trust: Trust) -
     let jws = Jws::parse(text).map_err(|fault| Refusal::whole(Reason::SignatureMalformed, fault.to_string()))?;
     if registry.origin.is_empty() {
         // Entry 0 brings its own key; whether it names it as an authority's is checked when it is applied.
-        let verifier = verifying_key(jws.key()).ok_or_else(|| Refusal::whole(Reason::SignatureMalformed, "kid is no key"))?;
+        let verifier =
+            verifying_key(jws.key()).ok_or_else(|| Refusal::whole(Reason::SignatureMalformed, "kid is no key"))?;
         verify(&jws, &verifier, entry, trust)?;
     } else {
-        let key = registry.keys.get(jws.key()).ok_or_else(|| Refusal::whole(Reason::KeyUnknown, format!("key {}", jws.key())))?;
+        let key = registry
+            .keys
+            .get(jws.key())
+            .ok_or_else(|| Refusal::whole(Reason::KeyUnknown, format!("key {}", jws.key())))?;
         if let Some(index) = key.revoked {
             return Err(Refusal::whole(Reason::KeyRevoked, format!("key {} was revoked by entry {index}", jws.key())));
         }
@@ -153,7 +160,9 @@ fn verify(jws: &Jws, verifier: &VerifyingKey, entry: &Entry, trust: Trust) -> Re
         return jws.verify_with(verifier).map_err(|fault| wrong(fault.to_string()));
     }
     match entry.ruling.as_ref().map(|ruling| &ruling.verdict) {
-        Some(Verdict::Refused(code)) if code == Reason::SignatureWrong.code() => Err(wrong("when it was recorded".to_owned())),
+        Some(Verdict::Refused(code)) if code == Reason::SignatureWrong.code() => {
+            Err(wrong("when it was recorded".to_owned()))
+        }
         _ => Ok(()),
     }
 }
@@ -184,7 +193,9 @@ fn claimed(entry: &Entry, subject: &Subject, registry: &Registry, claims: &Claim
 fn report(entry: &Entry, subject: Subject, registry: &Registry, jws: &Jws) -> Result<Report, Refusal> {
     let body = match &entry.body {
         Body::Bytes(bytes) => bytes,
-        Body::Hashed { bytes, .. } => return Err(Refusal::whole(Reason::BodyTooLarge, format!("the body has {bytes} bytes"))),
+        Body::Hashed { bytes, .. } => {
+            return Err(Refusal::whole(Reason::BodyTooLarge, format!("the body has {bytes} bytes")));
+        }
     };
     let malformed = |fault: EnvelopeFault| {
         let fault = Fault { event: fault.event, reason: Reason::EnvelopeMalformed, detail: fault.detail };

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::indicator::{DefinitionChanged, FoldKind, Indicator};
 use super::registry::{
-    AgencyState, IndicatorState, KeyState, OwnerState, RegionState, Registry, SchemaState, TargetKey, TargetState, Version,
+    AgencyState, IndicatorState, KeyState, OwnerState, RegionState, Registry, SchemaState, TargetKey, TargetState,
+    Version,
 };
 use crate::event::governance as body;
 use crate::event::schema::Schema;
@@ -98,7 +99,10 @@ impl Registry {
 
     fn created(&mut self, act: Act<'_>) -> Result<(), GovernError> {
         let created: body::LedgerCreated = read(act)?;
-        if created.origin.is_empty() || created.origin.len() > 256 || created.origin.chars().any(|c| c.is_control() || c.is_whitespace() || c == '+') {
+        if created.origin.is_empty()
+            || created.origin.len() > 256
+            || created.origin.chars().any(|c| c.is_control() || c.is_whitespace() || c == '+')
+        {
             return Err(contradiction("origin is empty, too long, or holds a space, a plus or a control character"));
         }
         if !created.authorities.iter().any(|authority| authority.code == act.agency) {
@@ -128,7 +132,10 @@ impl Registry {
             return if *known.schema.text == *registered.schema {
                 Ok(())
             } else {
-                Err(contradiction(format!("{} has another schema: register a new version of the type", registered.kind)))
+                Err(contradiction(format!(
+                    "{} has another schema: register a new version of the type",
+                    registered.kind
+                )))
             };
         }
         let schema = Schema::compile(&registered.kind, &registered.schema)
@@ -155,7 +162,8 @@ impl Registry {
             known.info = info;
             return Ok(());
         }
-        let number = u16::try_from(self.agency_codes.len()).map_err(|_| contradiction("65,535 agencies are registered"))?;
+        let number =
+            u16::try_from(self.agency_codes.len()).map_err(|_| contradiction("65,535 agencies are registered"))?;
         self.agency_codes.push(code.clone());
         self.agencies.insert(code, AgencyState { number, info, successor: None, index: act.index });
         Ok(())
@@ -169,15 +177,18 @@ impl Registry {
                 Err(contradiction(format!("key {key} belongs to '{}' or was revoked: make a new one", known.agency)))
             };
         }
-        let verifier = verifying_key(key).ok_or_else(|| contradiction(format!("'{key}' is no NKey public user key (U…)")))?;
-        let state = KeyState { agency: agency.clone(), added: act.index, added_by: act.agency.into(), revoked: None, verifier };
+        let verifier =
+            verifying_key(key).ok_or_else(|| contradiction(format!("'{key}' is no NKey public user key (U…)")))?;
+        let state =
+            KeyState { agency: agency.clone(), added: act.index, added_by: act.agency.into(), revoked: None, verifier };
         self.keys.insert(key.into(), state);
         Ok(())
     }
 
     fn agency_succeeded(&mut self, succeeded: body::AgencySucceeded) -> Result<(), GovernError> {
         let successor = self.agencies.get_key_value(succeeded.successor.as_str());
-        let successor = successor.map(|(code, _)| code.clone()).ok_or(GovernError::AgencyUnknown(succeeded.successor.clone()))?;
+        let successor =
+            successor.map(|(code, _)| code.clone()).ok_or(GovernError::AgencyUnknown(succeeded.successor.clone()))?;
         if self.acts_for(&succeeded.agency, &successor) {
             return Err(contradiction(format!("'{}' already follows '{}': no circles", succeeded.agency, successor)));
         }
@@ -262,13 +273,20 @@ impl Registry {
 
     fn indicator_registered(&mut self, act: Act<'_>, indicator: Indicator) -> Result<(), GovernError> {
         if self.indicators.contains_key(indicator.id.as_str()) {
-            return Err(contradiction(format!("'{}' is registered; change it with definition.changed.v1", indicator.id)));
+            return Err(contradiction(format!(
+                "'{}' is registered; change it with definition.changed.v1",
+                indicator.id
+            )));
         }
         self.check_definition(&indicator)?;
         if indicator.authority != act.agency {
-            return Err(GovernError::NotAuthorised(format!("authority of '{}' is '{}'", indicator.id, indicator.authority)));
+            return Err(GovernError::NotAuthorised(format!(
+                "authority of '{}' is '{}'",
+                indicator.id, indicator.authority
+            )));
         }
-        let number = u16::try_from(self.indicator_ids.len()).map_err(|_| contradiction("65,535 indicators are registered"))?;
+        let number =
+            u16::try_from(self.indicator_ids.len()).map_err(|_| contradiction("65,535 indicators are registered"))?;
         let id: Arc<str> = indicator.id.as_str().into();
         self.note_movers(number, &indicator);
         let version = Version { effective: None, index: act.index, indicator: Arc::new(indicator), reason: None };
@@ -298,7 +316,10 @@ impl Registry {
         let state = self.indicators.get_mut(id).ok_or_else(|| GovernError::IndicatorUnknown(id.to_owned()))?;
         let authority = &state.definition().authority;
         if authority != act.agency {
-            return Err(GovernError::NotAuthorised(format!("authority of '{id}' is '{authority}', not '{}'", act.agency)));
+            return Err(GovernError::NotAuthorised(format!(
+                "authority of '{id}' is '{authority}', not '{}'",
+                act.agency
+            )));
         }
         Ok(Arc::make_mut(state))
     }
@@ -312,7 +333,10 @@ impl Registry {
             return Err(contradiction("a definition keeps its fold and unit: register a new indicator instead"));
         }
         if state.versions.iter().any(|version| version.effective.is_some_and(|from| from >= effective)) {
-            return Err(contradiction(format!("a definition of '{}' takes effect on or after {effective} already", old.id)));
+            return Err(contradiction(format!(
+                "a definition of '{}' takes effect on or after {effective} already",
+                old.id
+            )));
         }
         let number = state.number;
         let indicator = Arc::new(changed.definition);
@@ -330,7 +354,10 @@ impl Registry {
         let state = self.governed(act, &target.indicator)?;
         let key = target_key(state, &target)?;
         if state.targets.contains_key(&key) {
-            return Err(contradiction(format!("'{}' has that target; change it with target.revised.v1", target.indicator)));
+            return Err(contradiction(format!(
+                "'{}' has that target; change it with target.revised.v1",
+                target.indicator
+            )));
         }
         let set = TargetState {
             index: act.index,
@@ -350,9 +377,14 @@ impl Registry {
         }
         let state = self.governed(act, &revised.new.indicator)?;
         let key = target_key(state, &revised.new)?;
-        let history = state.targets.get_mut(&key).ok_or_else(|| contradiction("there is no such target to revise; set it first"))?;
+        let history = state
+            .targets
+            .get_mut(&key)
+            .ok_or_else(|| contradiction("there is no such target to revise; set it first"))?;
         if history.last().is_none_or(|newest| newest.target != revised.old) {
-            return Err(contradiction("`old` differs from the target in force: read it again and state what is replaced"));
+            return Err(contradiction(
+                "`old` differs from the target in force: read it again and state what is replaced",
+            ));
         }
         history.push(TargetState {
             index: act.index,
@@ -371,12 +403,19 @@ impl Registry {
         }
         let effective = transferred.effective.first_day();
         let state = self.governed(act, &transferred.indicator)?;
-        let current = state.owners.last().map_or(state.versions[0].indicator.owner.as_str(), |owner| owner.owner.as_str());
+        let current =
+            state.owners.last().map_or(state.versions[0].indicator.owner.as_str(), |owner| owner.owner.as_str());
         if current != transferred.from {
-            return Err(contradiction(format!("owner of '{}' is '{current}', not '{}'", transferred.indicator, transferred.from)));
+            return Err(contradiction(format!(
+                "owner of '{}' is '{current}', not '{}'",
+                transferred.indicator, transferred.from
+            )));
         }
         if state.owners.last().is_some_and(|owner| owner.effective >= effective) {
-            return Err(contradiction(format!("an owner of '{}' takes over on or after {effective} already", transferred.indicator)));
+            return Err(contradiction(format!(
+                "an owner of '{}' takes over on or after {effective} already",
+                transferred.indicator
+            )));
         }
         state.owners.push(OwnerState {
             owner: transferred.to,

@@ -71,7 +71,14 @@ pub struct Global {
     #[arg(long, global = true, help_heading = "Global options")]
     pub json: bool,
     /// Folder of the ledger: log, store, keys, outbox
-    #[arg(long, global = true, env = "JINDO_DATA", default_value = "data", value_name = "DIR", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        env = "JINDO_DATA",
+        default_value = "data",
+        value_name = "DIR",
+        help_heading = "Global options"
+    )]
     pub data: PathBuf,
     /// HTTP address of a running ledger [default: from DIR/running.json]
     #[arg(long, global = true, env = "JINDO_LEDGER", value_name = "URL", help_heading = "Global options")]
@@ -153,6 +160,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(exit.code());
         }
     };
+    log_to_stderr();
     let context = Context::new(cli.global);
     let exit = match run_verb(cli.verb, &context) {
         Ok(exit) => exit,
@@ -160,6 +168,15 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => say(&error, context.lang),
     };
     ExitCode::from(exit.code())
+}
+
+/// What happens inside, on standard error: warnings, or what `RUST_LOG` asks for.
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second call, as in tests, finds the first in place.
+    let _ = log.with_ansi(std::io::stderr().is_terminal()).try_init();
 }
 
 fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {

@@ -53,8 +53,10 @@ async fn serve(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let stream = stream_name(args.stream);
     let path = args.key_file.clone().unwrap_or_else(|| data.join("keys/operator.nk"));
     let operator = KeyPair::load(&path).map_err(|fault| {
-        could(format!("키 파일 {}: {fault}", path.display()), format!("key file {}: {fault}", path.display()))
-            .next("--key-file을 주거나 `jindo keygen operator`로 만드세요.", "give --key-file, or make one with `jindo keygen operator`")
+        could(format!("키 파일 {}: {fault}", path.display()), format!("key file {}: {fault}", path.display())).next(
+            "--key-file을 주거나 `jindo keygen operator`로 만드세요.",
+            "give --key-file, or make one with `jindo keygen operator`",
+        )
     })?;
     std::fs::create_dir_all(data.join("log")).map_err(|error| super::exit::file(data, &error))?;
     let core = up::open(data, &stream)?;

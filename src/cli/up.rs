@@ -20,7 +20,7 @@ use super::exit::{Exit, could, file};
 use super::ledger::Running;
 use crate::projector::bootstrap::key_of;
 use crate::projector::run::{self, Ledger, Projector};
-use crate::projector::{Shared, announce, service};
+use crate::projector::{Health, Shared, announce, service};
 use crate::serve::{self, live::Live};
 use crate::sign::KeyPair;
 use crate::stream::config::{AgencyUser, NatsConfig};
@@ -93,12 +93,14 @@ async fn up(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     };
     let founded = tokio::select! {
         founded = found::found(&plan, data, &running, &projector.shared) => founded,
+        why = halted(&projector.shared) => Err(could(format!("접수가 멈췄습니다: {why}"), format!("intake halted: {why}")).into()),
         () = stopped() => Err(could("시작하는 동안 중단되었습니다", "interrupted while starting").into()),
     };
     let played = match &founded {
         Ok(running) => {
             println!("ready http={} nats={}", running.http, running.nats);
-            let demo = plan.demo.then(|| tokio::spawn(demo::play(data.clone(), running.clone(), projector.shared.clone())));
+            let demo =
+                plan.demo.then(|| tokio::spawn(demo::play(data.clone(), running.clone(), projector.shared.clone())));
             stopped().await;
             demo
         }
@@ -125,7 +127,9 @@ pub(super) fn open(data: &Path, stream: &str) -> anyhow::Result<crate::projector
     let bar = super::progress::bar("folding");
     let core = run::open(&ledger, &mut |done, all| bar.set(done, all));
     bar.finish();
-    Ok(core.map_err(|halt| could(format!("원장을 열 수 없습니다: {halt}"), format!("the ledger cannot be opened: {halt}")))?)
+    Ok(core.map_err(|halt| {
+        could(format!("원장을 열 수 없습니다: {halt}"), format!("the ledger cannot be opened: {halt}"))
+    })?)
 }
 
 async fn nats(args: &Args, data: &Path, plan: &found::Plan) -> anyhow::Result<Server> {
@@ -192,6 +196,12 @@ pub(super) async fn http(address: SocketAddr, live: Live) -> anyhow::Result<Serv
     };
     let serving = tokio::spawn(serve::serve(listener, Arc::new(live), serve::Config::default(), ended));
     Ok((bound, stop, serving))
+}
+
+async fn halted(shared: &Shared) -> String {
+    let mut health = shared.health();
+    let halted = health.wait_for(|health| matches!(health, Health::Halted(_))).await;
+    halted.map(|health| format!("{:?}", *health)).unwrap_or_default()
 }
 
 /// Waits for Ctrl-C or SIGTERM.

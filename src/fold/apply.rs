@@ -286,7 +286,7 @@ impl<R: Rows> Claims for Past<'_, R> {
         if record.id != *id {
             return Err(Doubt(format!("record {ordinal} is not the event {id} it is kept for")));
         }
-                Ok(Some(Known {
+        Ok(Some(Known {
             ordinal,
             digest: record.digest,
             stands: record.stands(),

@@ -135,7 +135,15 @@ impl<R: Rows> State<R> {
         Ok(())
     }
 
-    fn shift_amount(&mut self, effect: &Effect, amount: Amount, loose: Amount, day: Day, span: (Standing, Standing), at: At) {
+    fn shift_amount(
+        &mut self,
+        effect: &Effect,
+        amount: Amount,
+        loose: Amount,
+        day: Day,
+        span: (Standing, Standing),
+        at: At,
+    ) {
         let tally = |standing: Standing| {
             if !standing.alive {
                 return Tally::default();

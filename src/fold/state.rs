@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 
 use super::lookup;
 use super::rows::{
-    Changes, DAY_UNKNOWN, Doubt, LookupKey, Move, Ordinal, Position, Record, Rows, Series, SeriesNumber, Statement, Step,
-    Tally, Thing, ThingNumber,
+    Changes, DAY_UNKNOWN, Doubt, LookupKey, Move, Ordinal, Position, Record, Rows, Series, SeriesNumber, Statement,
+    Step, Tally, Thing, ThingNumber,
 };
 use crate::event::{Day, Time};
 use crate::limits::{FIGURE_MILLIONTHS_MAX, SPLIT_VALUES_MAX, WINNERS_CACHED_MAX};
@@ -176,7 +176,12 @@ impl<R: Rows> State<R> {
     }
 
     /// The number of a thing, new if it was never claimed.
-    pub(super) fn thing_number(&mut self, indicator: u16, stage: u16, identity: &[String]) -> Result<ThingNumber, Doubt> {
+    pub(super) fn thing_number(
+        &mut self,
+        indicator: u16,
+        stage: u16,
+        identity: &[String],
+    ) -> Result<ThingNumber, Doubt> {
         let key = lookup::thing_key(indicator, stage, identity);
         if let Some(number) = self.lookup(&key)? {
             return Ok(number);
@@ -199,7 +204,8 @@ impl<R: Rows> State<R> {
     #[must_use]
     pub fn has_room(&self, path: &str) -> bool {
         self.paths.contains_key(path)
-            || split_of(path).is_none_or(|(split, _)| self.values.get(split).is_none_or(|count| *count < SPLIT_VALUES_MAX))
+            || split_of(path)
+                .is_none_or(|(split, _)| self.values.get(split).is_none_or(|count| *count < SPLIT_VALUES_MAX))
     }
 
     pub(super) fn series_number(&mut self, path: &str) -> SeriesNumber {
@@ -209,6 +215,8 @@ impl<R: Rows> State<R> {
         let number = self.pending.position.series;
         self.pending.position.series += 1;
         self.note(b'p', &(number, path));
+        // A series may be named long before it moves: a stage on the way does not move the total.
+        self.touched.insert(number);
         self.adopt(Series { path: path.to_owned(), ..Series::default() });
         number
     }
@@ -237,7 +245,13 @@ impl<R: Rows> State<R> {
     }
 
     /// Sets or removes a statement of a series and states the day's winners anew.
-    pub(super) fn state(&mut self, number: SeriesNumber, old: Option<Statement>, new: Option<Statement>, at: At) -> Result<(), Doubt> {
+    pub(super) fn state(
+        &mut self,
+        number: SeriesNumber,
+        old: Option<Statement>,
+        new: Option<Statement>,
+        at: At,
+    ) -> Result<(), Doubt> {
         let Some(day) = old.or(new).map(|statement| statement.time.day()) else { return Ok(()) };
         let before = self.winners_on(number, day)?;
         if let Some(old) = old {

@@ -62,7 +62,8 @@ pub fn status(definition: &Indicator, target: Option<&TargetSet>, known: Known, 
         return plain(Code::Unmeasurable);
     }
     let start = start_of(definition, target);
-    let line = target.due.filter(|_| !standing).and_then(|due| expected(definition, start?, wanted, due.last_day(), as_of));
+    let line =
+        target.due.filter(|_| !standing).and_then(|due| expected(definition, start?, wanted, due.last_day(), as_of));
     let baseline = definition.baseline.as_ref().map_or(Amount::ZERO, |baseline| baseline.value);
     let ratio = line.zip(known.value).and_then(|(line, value)| permille(value, baseline, line));
     let told = |code| Status { code, expected: line, ratio_permille: ratio };

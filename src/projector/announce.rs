@@ -55,7 +55,8 @@ pub async fn announce(link: Link, shared: Shared) {
             }
         };
         tokio::time::sleep_until(started + Duration::from_millis(pause)).await;
-        let midnight = Duration::from_nanos(today.plus(1).start().ns().saturating_sub(Time::now().ns()).max(1).unsigned_abs());
+        let midnight =
+            Duration::from_nanos(today.plus(1).start().ns().saturating_sub(Time::now().ns()).max(1).unsigned_abs());
         if bucket.is_some() {
             tokio::select! {
                 changed = sizes.changed() => if changed.is_err() { return },
@@ -68,7 +69,8 @@ pub async fn announce(link: Link, shared: Shared) {
 async fn round(bucket: &kv::Store, shared: &Shared, today: Day, told: &mut HashMap<String, u64>) -> Result<(), String> {
     let held = shared.clone();
     let known = told.clone();
-    let values = tokio::task::spawn_blocking(move || values(&held, today, &known)).await.map_err(|error| error.to_string())?;
+    let values =
+        tokio::task::spawn_blocking(move || values(&held, today, &known)).await.map_err(|error| error.to_string())?;
     for (id, mark, json) in values.map_err(|halt| halt.to_string())? {
         bucket.put(id.as_str(), json.into()).await.map_err(|error| error.to_string())?;
         told.insert(id, mark);

@@ -121,7 +121,13 @@ impl Publisher {
     ///
     /// # Errors
     /// [`BootstrapError`].
-    pub async fn open(url: &str, stream: &str, data: &Path, agency: &str, origin: &str) -> Result<Self, BootstrapError> {
+    pub async fn open(
+        url: &str,
+        stream: &str,
+        data: &Path,
+        agency: &str,
+        origin: &str,
+    ) -> Result<Self, BootstrapError> {
         let pair = key_of(&data.join("keys"), agency)?;
         let link = connect(url, &Login::agency(agency, &pair.seed())).await?;
         let outbox = Outbox::open(&data.join("outbox").join(pair.public()), pair, origin)?;

@@ -243,7 +243,8 @@ impl Core {
                 Err(Refusal::whole(reason, "refused when it was recorded"))
             }
             (Some(Verdict::Accepted | Verdict::Duplicate), Err(refusal)) => {
-                let why = format!("{} ({})", refusal.reason.code(), refusal.faults.first().map_or("", |fault| &fault.detail));
+                let why =
+                    format!("{} ({})", refusal.reason.code(), refusal.faults.first().map_or("", |fault| &fault.detail));
                 return Err(Halt::VerdictDiffers { index: entry.index, why });
             }
             (_, outcome) => outcome,
@@ -293,7 +294,10 @@ fn ruling_of(outcome: &Result<Decision, Refusal>) -> Ruling {
             Ruling::new(if nothing_new { Verdict::Duplicate } else { Verdict::Accepted }, marks, None)
         }
         Err(refusal) => {
-            let first = refusal.faults.iter().find_map(|fault| fault.event.map(|event| (event, fault.reason.code().to_owned())));
+            let first = refusal
+                .faults
+                .iter()
+                .find_map(|fault| fault.event.map(|event| (event, fault.reason.code().to_owned())));
             Ruling::new(Verdict::Refused(refusal.reason.code().to_owned()), Vec::new(), first)
         }
     }

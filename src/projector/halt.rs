@@ -22,7 +22,9 @@ pub enum Halt {
         size: u64,
     },
     /// The server's clock runs ahead.
-    #[error("message {sequence} was recorded at {recorded}, more than 5 minutes ahead of this machine's clock: set both clocks, then start again")]
+    #[error(
+        "message {sequence} was recorded at {recorded}, more than 5 minutes ahead of this machine's clock: set both clocks, then start again"
+    )]
     ClockAhead {
         /// Sequence.
         sequence: u64,
@@ -43,7 +45,9 @@ pub enum Halt {
     #[error("entry 0 is no ledger.created.v1 ({0}): this stream belongs to no ledger")]
     NoLedger(String),
     /// The log says accepted, this binary finds no way to fold it.
-    #[error("entry {index} was accepted, but now: {why}. Either the log was altered or this binary differs: run `jindo audit`")]
+    #[error(
+        "entry {index} was accepted, but now: {why}. Either the log was altered or this binary differs: run `jindo audit`"
+    )]
     VerdictDiffers {
         /// Entry.
         index: u64,
@@ -51,7 +55,9 @@ pub enum Halt {
         why: String,
     },
     /// The figures differ from those the log proves.
-    #[error("entry {index} carries another state digest than the log before it gives: the log was altered, or this binary folds differently; run `jindo audit`")]
+    #[error(
+        "entry {index} carries another state digest than the log before it gives: the log was altered, or this binary folds differently; run `jindo audit`"
+    )]
     StateDiffers {
         /// Entry.
         index: u64,

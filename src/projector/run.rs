@@ -52,6 +52,8 @@ pub struct Projector {
     /// What readers hold.
     pub shared: Shared,
     stop: watch::Sender<bool>,
+    /// Dropped to let the committing thread close the store: after a halt reads go on until then.
+    hold: std::sync::mpsc::Sender<()>,
     reading: tokio::task::JoinHandle<()>,
     committing: std::thread::JoinHandle<Result<(), Halt>>,
 }
@@ -92,11 +94,12 @@ impl Projector {
             .spawn(move || screen_loop(arrivals, size, &screening_registry, &screened))
             .map_err(|error| thread_failed(&error))?;
         let committer = Committer { core: Some(core), ledger, shared: shared.clone(), registry };
+        let (hold, held) = std::sync::mpsc::channel();
         let committing = std::thread::Builder::new()
             .name("commit".to_owned())
-            .spawn(move || committer.run(&ready))
+            .spawn(move || committer.run(&ready, &held))
             .map_err(|error| thread_failed(&error))?;
-        Ok(Projector { shared, stop, reading, committing })
+        Ok(Projector { shared, stop, hold, reading, committing })
     }
 
     /// Stops after the commit at hand; store flushed and closed.
@@ -107,6 +110,7 @@ impl Projector {
         // The reader may be gone already, halted.
         let _ = self.stop.send(true);
         let _ = self.reading.await;
+        drop(self.hold);
         let joined = tokio::task::spawn_blocking(move || self.committing.join()).await;
         match joined {
             Ok(Ok(result)) => result,
@@ -127,7 +131,7 @@ async fn read(
     mut stopped: watch::Receiver<bool>,
 ) {
     let wait = Duration::from_millis(READ_WAIT_MS);
-    loop {
+    while !matches!(*shared.health().borrow(), Health::Halted(_)) {
         let batch = tokio::select! {
             _ = stopped.changed() => return,
             batch = reader.next_batch(ledger.commit_messages_max, COMMIT_BYTES_MAX, wait) => batch,
@@ -189,17 +193,25 @@ struct Committer {
 }
 
 impl Committer {
-    fn run(mut self, ready: &std::sync::mpsc::Receiver<Screened>) -> Result<(), Halt> {
+    fn run(
+        mut self,
+        ready: &std::sync::mpsc::Receiver<Screened>,
+        held: &std::sync::mpsc::Receiver<()>,
+    ) -> Result<(), Halt> {
+        let mut ended = Ok(());
         while let Ok(batch) = ready.recv() {
             if let Err(halt) = batch.and_then(|(ready, registry)| self.commit(ready, &registry)) {
                 tracing::error!(%halt, "intake halted");
                 self.shared.set_health(Health::Halted(halt.to_string()));
-                return Err(halt);
+                ended = Err(halt);
+                break;
             }
         }
+        // Nothing is ever sent: this ends when the other side is dropped.
+        let _ = held.recv();
         match self.core.take() {
-            Some(core) => core.close(),
-            None => Ok(()),
+            Some(core) => ended.and(core.close()),
+            None => ended,
         }
     }
 

@@ -132,10 +132,13 @@ impl Shared {
         self.inner.health.subscribe()
     }
 
+    /// A halt stays until the process starts anew.
     pub(super) fn set_health(&self, health: Health) {
         self.inner.health.send_if_modified(|held| {
-            let changed = *held != health;
-            *held = health;
+            let changed = *held != health && !matches!(held, Health::Halted(_));
+            if changed {
+                *held = health;
+            }
             changed
         });
     }

@@ -129,7 +129,9 @@ impl Source for Live {
                 "the catalogue is not folded yet".to_owned(),
             ),
             Running::Ready => told(true, "ready", "준비됨".to_owned(), "caught up".to_owned()),
-            Running::Starting => told(false, "starting", "여는 중입니다.".to_owned(), "opening log and store".to_owned()),
+            Running::Starting => {
+                told(false, "starting", "여는 중입니다.".to_owned(), "opening log and store".to_owned())
+            }
             Running::CatchingUp { waiting, .. } => told(
                 false,
                 "catching-up",
@@ -142,7 +144,9 @@ impl Source for Live {
                 "NATS에 연결되지 않았습니다. 수치는 마지막 기록 기준입니다.".to_owned(),
                 "NATS does not answer; figures are those recorded last".to_owned(),
             ),
-            Running::Halted(why) => told(false, "halted", format!("접수가 멈췄습니다: {why}"), format!("intake halted: {why}")),
+            Running::Halted(why) => {
+                told(false, "halted", format!("접수가 멈췄습니다: {why}"), format!("intake halted: {why}"))
+            }
         }
     }
 

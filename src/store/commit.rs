@@ -178,7 +178,9 @@ impl Store {
         let things = new_of(changes.things.last_key_value().map(|(last, _)| *last), old.things);
         let series = new_of(changes.series.last_key_value().map(|(last, _)| u64::from(*last)), old.series.into());
         if (records, things, series) != (new.records, new.things, new.series.into()) {
-            return wrong(format!("they hold {records} records, {things} things, {series} series; the position says otherwise"));
+            return wrong(format!(
+                "they hold {records} records, {things} things, {series} series; the position says otherwise"
+            ));
         }
         if let Some((number, step)) = changes.moves.iter().find(|(_, step)| step.index >= new.size) {
             return wrong(format!("series {number} moves at entry {}, size is {}", step.index, new.size));

@@ -86,7 +86,10 @@ impl Head {
         if known == self.extent.chunks as usize {
             return Ok(());
         }
-        Err(Doubt(format!("series {} has {} chunks of history, {known} are known", self.series.path, self.extent.chunks)))
+        Err(Doubt(format!(
+            "series {} has {} chunks of history, {known} are known",
+            self.series.path, self.extent.chunks
+        )))
     }
 
     fn note(&self, index_last: u64, number: u64, is_table: bool) {
@@ -145,7 +148,12 @@ impl Head {
     }
 
     /// Moves from a place on: closed blocks by position in the directory, then the open one. `None` past the end.
-    pub(super) fn moves_from(&self, number: SeriesNumber, disk: &Disk, place: u32) -> Result<Option<(Vec<Move>, u32)>, Doubt> {
+    pub(super) fn moves_from(
+        &self,
+        number: SeriesNumber,
+        disk: &Disk,
+        place: u32,
+    ) -> Result<Option<(Vec<Move>, u32)>, Doubt> {
         if place > self.extent.chunks {
             return Ok(None);
         }
@@ -229,7 +237,13 @@ impl<'a> Weaver<'a> {
     }
 
     /// Appends a move to the history of a series.
-    pub(super) fn append(&mut self, number: SeriesNumber, head: &mut Head, step: &Move, writes: &mut Writes) -> Result<(), Doubt> {
+    pub(super) fn append(
+        &mut self,
+        number: SeriesNumber,
+        head: &mut Head,
+        step: &Move,
+        writes: &mut Writes,
+    ) -> Result<(), Doubt> {
         head.open.push(step)?;
         // What a move leaves standing can be told at once, except where the last day empties.
         let count = match &step.step {
@@ -278,7 +292,15 @@ impl<'a> Weaver<'a> {
         Ok(())
     }
 
-    fn chunk(&mut self, series: SeriesNumber, head: &mut Head, index_last: u64, stream: &[u8], table: bool, writes: &mut Writes) -> u64 {
+    fn chunk(
+        &mut self,
+        series: SeriesNumber,
+        head: &mut Head,
+        index_last: u64,
+        stream: &[u8],
+        table: bool,
+        writes: &mut Writes,
+    ) -> u64 {
         let number = self.next;
         let key = keys::number(Family::Chunk, number);
         writes.put(&key, chunk_payload(series, stream).finish(&key));

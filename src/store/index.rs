@@ -143,7 +143,16 @@ impl IndexWriter {
             .name("store-merge".to_owned())
             .spawn(move || worker.run(&todo, &done))
             .map_err(|error| Doubt(format!("no thread for merging the lookup index: {error}")))?;
-        Ok(IndexWriter { layout, index, jobs: Some(jobs), merged, merging: false, arrived: None, stop, thread: Some(thread) })
+        Ok(IndexWriter {
+            layout,
+            index,
+            jobs: Some(jobs),
+            merged,
+            merging: false,
+            arrived: None,
+            stop,
+            thread: Some(thread),
+        })
     }
 
     /// Adds new keys to a commit. `next` is the number of the next run and is moved on.

@@ -190,11 +190,8 @@ impl Reader {
     /// # Errors
     /// [`Doubt`] where a row cannot be trusted.
     pub fn refused(&self, from: u64, limit: usize) -> Result<Vec<Refused>, Doubt> {
-        let rows = self.shared.disk.range(
-            &keys::number(Family::Refused, from),
-            &keys::after(Family::Refused),
-            limit,
-        )?;
+        let rows =
+            self.shared.disk.range(&keys::number(Family::Refused, from), &keys::after(Family::Refused), limit)?;
         rows.iter().map(|(key, value)| row::unpack(key, value)).collect()
     }
 

@@ -135,7 +135,11 @@ impl Run {
     }
 
     /// Removes rows of a run that is no longer part of the store, in batches handed to `apply`.
-    pub(super) fn discard(&self, limit: usize, mut apply: impl FnMut(Writes) -> Result<(), Doubt>) -> Result<(), Doubt> {
+    pub(super) fn discard(
+        &self,
+        limit: usize,
+        mut apply: impl FnMut(Writes) -> Result<(), Doubt>,
+    ) -> Result<(), Doubt> {
         let rows = (0..self.rows()).map(|row| keys::pair(Family::RunRow, self.number, row));
         let filters = (0..self.filter_rows()).map(|part| keys::pair(Family::Filter, self.number, part));
         let mut writes = Writes::default();

@@ -67,7 +67,10 @@ impl World {
     fn series(&mut self, indicator: u64, dimension: u64, value: u64) -> SeriesNumber {
         let next = self.series.len() as SeriesNumber;
         *self.numbers.entry((indicator, dimension, value)).or_insert_with(|| {
-            let path = format!("indicator-{indicator}/{}/{value}", ["total", "part", "region", "agency", "class"][dimension as usize]);
+            let path = format!(
+                "indicator-{indicator}/{}/{value}",
+                ["total", "part", "region", "agency", "class"][dimension as usize]
+            );
             self.series.push(Series { path, ..Series::default() });
             self.at.position.series += 1;
             next
@@ -83,7 +86,8 @@ impl World {
                 series.tally.count += tally.count;
             }
             Step::State { reported, .. } => {
-                series.reported = series.reported.into_iter().chain(*reported).max_by_key(|state| (state.time, state.ordinal));
+                series.reported =
+                    series.reported.into_iter().chain(*reported).max_by_key(|state| (state.time, state.ordinal));
             }
         }
         series.day_max = series.day_max.max(Some(day));
@@ -146,11 +150,16 @@ impl World {
             self.state(rows, agency, day, time);
         } else {
             let indicator = self.random.below(STATED_FROM);
-            let series = [(0, 0), (1, self.random.below(2)), (2, self.random.below(17)), (3, agency), (4, self.random.below(3))]
-                .map(|(dimension, value)| self.series(indicator, dimension, value))
-                .to_vec();
+            let series =
+                [(0, 0), (1, self.random.below(2)), (2, self.random.below(17)), (3, agency), (4, self.random.below(3))]
+                    .map(|(dimension, value)| self.series(indicator, dimension, value))
+                    .to_vec();
             let value = 1 + self.random.below(5) as i128;
-            let gives = if chance <= 33 { Gives::Things(vec![self.at.position.things]) } else { Gives::Amount(Amount::from_millionths(value * UNIT)) };
+            let gives = if chance <= 33 {
+                Gives::Things(vec![self.at.position.things])
+            } else {
+                Gives::Amount(Amount::from_millionths(value * UNIT))
+            };
             let ordinal = self.record(agency, indicator, time, gives, series.clone());
             if chance <= 33 {
                 self.thing(rows, ordinal, agency, indicator, day, &series);
@@ -194,8 +203,15 @@ impl World {
             .to_vec();
         let value = Amount::from_millionths(self.random.below(1_000_000_000) as i128 * UNIT / 100);
         let ordinal = self.record(agency, indicator, time, Gives::Value(value), series.clone());
-        let statement =
-            Statement { time, ordinal, value, verified: false, disputed: false, provisional: false, approximate: false };
+        let statement = Statement {
+            time,
+            ordinal,
+            value,
+            verified: false,
+            disputed: false,
+            provisional: false,
+            approximate: false,
+        };
         for number in series {
             self.at.statements.insert((number, day, time, ordinal), Some(statement));
             let _ = self.timed(|| rows.winners(number, day)).expect("winners");
@@ -221,7 +237,8 @@ impl World {
         let effect = old.effects[0].clone();
         let Gives::Amount(value) = effect.gives else { return true };
         let value = value.millionths();
-        let new = self.record(old.agency.into(), effect.indicator.into(), old.time, effect.gives, effect.series.clone());
+        let new =
+            self.record(old.agency.into(), effect.indicator.into(), old.time, effect.gives, effect.series.clone());
         old.replaced_by = Some(new);
         let day = old.time.day();
         self.at.records.insert(ordinal, old);
@@ -294,9 +311,17 @@ fn as_of(reader: &Reader, what: &str) {
     let totals: Vec<u64> = (0..INDICATORS)
         .filter_map(|indicator| view.series(&format!("indicator-{indicator}/total/0")).map(|(number, _)| number.into()))
         .collect();
-    println!("  as-of, {what}, a total: {}", timed(2_000, &|random| vec![totals[random.below(totals.len() as u64) as usize]]));
+    println!(
+        "  as-of, {what}, a total: {}",
+        timed(2_000, &|random| vec![totals[random.below(totals.len() as u64) as usize]])
+    );
     let indicators: Vec<Vec<u64>> = (0..STATED_FROM)
-        .map(|indicator| view.series_with_prefix(&format!("indicator-{indicator}/")).iter().map(|(number, _)| u64::from(*number)).collect())
+        .map(|indicator| {
+            view.series_with_prefix(&format!("indicator-{indicator}/"))
+                .iter()
+                .map(|(number, _)| u64::from(*number))
+                .collect()
+        })
         .collect();
     let pick = |random: &mut Random| indicators[random.below(STATED_FROM) as usize].clone();
     println!("  as-of, {what}, all {} series of an indicator: {}", indicators[0].len(), timed(200, &pick));
@@ -341,7 +366,11 @@ fn main() {
     }
     let start = Instant::now();
     store.close().expect("close");
-    println!("closed in {} ms, {} bytes an event on disk", start.elapsed().as_millis(), bytes_under(folder.path()) / done);
+    println!(
+        "closed in {} ms, {} bytes an event on disk",
+        start.elapsed().as_millis(),
+        bytes_under(folder.path()) / done
+    );
     let start = Instant::now();
     let store = Store::open_with(folder.path(), layout).expect("open");
     println!("opened in {} ms", start.elapsed().as_millis());

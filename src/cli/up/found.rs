@@ -37,8 +37,11 @@ impl Plan {
         };
         let catalogue = catalogue::parse(&text).map_err(|mistakes| {
             let told: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
-            could(format!("목록에 잘못이 있습니다:\n{}", told.join("\n")), format!("the catalogue has mistakes:\n{}", told.join("\n")))
-                .next("`jindo catalogue check FILE`로 확인하세요.", "see `jindo catalogue check FILE`")
+            could(
+                format!("목록에 잘못이 있습니다:\n{}", told.join("\n")),
+                format!("the catalogue has mistakes:\n{}", told.join("\n")),
+            )
+            .next("`jindo catalogue check FILE`로 확인하세요.", "see `jindo catalogue check FILE`")
         })?;
         let facts = match &args.facts {
             Some(path) => out::read_text(path, FACTS_BYTES_MAX)?,
@@ -54,7 +57,9 @@ impl Plan {
 
     fn authority(&self) -> anyhow::Result<&crate::event::governance::AgencyRegistered> {
         let authority = self.catalogue.agencies.iter().find(|agency| agency.role == "authority");
-        authority.ok_or_else(|| could("목록에 주무 부처가 없습니다", "the catalogue names no agency with role authority").into())
+        authority.ok_or_else(|| {
+            could("목록에 주무 부처가 없습니다", "the catalogue names no agency with role authority").into()
+        })
     }
 }
 
@@ -67,9 +72,12 @@ pub async fn found(plan: &Plan, data: &Path, running: &Running, shared: &Shared)
         held => held.to_owned(),
     };
     if plan.demo && !shared.registry().origin.is_empty() && !shared.registry().simulated {
-        return Err(could("이 원장은 시연용이 아닙니다", "this ledger is not a simulated one: --demo would mix invented reports into it")
-            .next("--data로 새 폴더를 주세요.", "give a new folder with --data")
-            .into());
+        return Err(could(
+            "이 원장은 시연용이 아닙니다",
+            "this ledger is not a simulated one: --demo would mix invented reports into it",
+        )
+        .next("--data로 새 폴더를 주세요.", "give a new folder with --data")
+        .into());
     }
     let mut publisher = Publisher::open(&running.nats, &running.stream, data, &authority.code, &origin).await?;
     if shared.registry().origin.is_empty() {
@@ -81,8 +89,10 @@ pub async fn found(plan: &Plan, data: &Path, running: &Running, shared: &Shared)
         let text = format!("{}\n", bootstrap::vkey(&origin, &log_key));
         std::fs::write(&vkey, text).map_err(|error| file(&vkey, &error))?;
     }
-    let planned = catalogue::difference(&plan.catalogue, &shared.registry(), plan.reason.as_deref())
-        .map_err(|error| could(format!("목록을 적용할 수 없습니다: {error}"), format!("the catalogue cannot be applied: {error}")))?;
+    let planned =
+        catalogue::difference(&plan.catalogue, &shared.registry(), plan.reason.as_deref()).map_err(|error| {
+            could(format!("목록을 적용할 수 없습니다: {error}"), format!("the catalogue cannot be applied: {error}"))
+        })?;
     let said = planned.into_iter().map(|planned| Said::now(planned.kind, planned.data)).collect();
     publisher.publish("govern", said).await?;
     publisher.publish("govern", keys_to_add(shared, &keys)?).await?;
@@ -90,7 +100,10 @@ pub async fn found(plan: &Plan, data: &Path, running: &Running, shared: &Shared)
     if shared.registry().agencies.contains_key(DESK) {
         let facts = facts_to_enter(shared, DESK, &plan.facts)?;
         if !facts.is_empty() {
-            Publisher::open(&running.nats, &running.stream, data, DESK, &origin).await?.publish("report", facts).await?;
+            Publisher::open(&running.nats, &running.stream, data, DESK, &origin)
+                .await?
+                .publish("report", facts)
+                .await?;
         }
     }
     let genesis = crate::sign::hex::encode(&crate::sign::hex::sha256(&shared.log().read(0)?));
