@@ -104,4 +104,3 @@ pub(super) fn lock(dir: &Path, wait: Duration) -> Result<File, OutboxError> {
         }
     }
 }
-

@@ -9,7 +9,11 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{Link, StreamError, declare::STREAM_NOT_FOUND, read::{Finding, ReadError}};
+use super::{
+    Link, StreamError,
+    declare::STREAM_NOT_FOUND,
+    read::{Finding, ReadError},
+};
 use crate::{event::Time, log::Arrival};
 
 /// `err_code`: no message at this sequence.
@@ -162,4 +166,3 @@ mod tests {
         check(b"NATS/1.0\r\nA: \xff\r\n\r\n", &[("A", "\u{fffd}")]);
     }
 }
-
