@@ -38,6 +38,8 @@ pub const COMMIT_EVENTS_MAX: usize = 20_000;
 pub const PUBLISH_BATCH_MAX: usize = 500;
 /// How long a publisher waits for an acknowledgement before it asks what became of the report.
 pub const PUBLISH_TIMEOUT_MS: u64 = 5_000;
+/// How much longer a publisher waits for an acknowledgement once the connection was lost and is back.
+pub const RECONNECT_GRACE_MS: u64 = 500;
 /// Bytes in one atomic publish batch: the server stages a batch in memory until its commit.
 pub const PUBLISH_BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Single messages in flight while batches are exhausted: under `sync_interval: always` more buys nothing.

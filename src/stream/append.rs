@@ -11,11 +11,15 @@ use async_nats::{HeaderMap, HeaderName, HeaderValue, Message, StatusCode, Subscr
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use serde_json::Value;
-use tokio::{sync::broadcast, time::Instant};
+use tokio::{
+    sync::{broadcast, watch},
+    time::Instant,
+};
 
 use super::Link;
 use crate::limits::{
     MESSAGE_BYTES_MAX, PUBLISH_BATCH_BYTES_MAX, PUBLISH_BATCH_MAX, PUBLISH_IN_FLIGHT_MAX, PUBLISH_TIMEOUT_MS,
+    RECONNECT_GRACE_MS,
 };
 
 /// `err_code`: atomic batches are not enabled for the stream.
@@ -103,6 +107,12 @@ pub async fn append(link: &Link, stream: &str, messages: &[Outgoing]) -> Vec<App
     answers
 }
 
+/// An acknowledgement sent while the connection was down is lost: only what the client still had in its buffer can be
+/// answered after a reconnect, and is answered soon.
+fn after_reconnect() -> Instant {
+    Instant::now() + Duration::from_millis(RECONNECT_GRACE_MS)
+}
+
 /// How many of the messages make one batch.
 fn chunk(messages: &[Outgoing]) -> usize {
     let mut bytes = 0;
@@ -145,6 +155,7 @@ struct Call<'a> {
     /// Index → answer.
     done: BTreeMap<usize, Appended>,
     violations: broadcast::Receiver<Arc<str>>,
+    connects: watch::Receiver<u64>,
 }
 
 /// What became of a batch.
@@ -169,7 +180,9 @@ enum Reply {
 
 impl<'a> Call<'a> {
     fn new(link: &'a Link, stream: &'a str, messages: &'a [Outgoing]) -> Self {
-        Call { link, stream, messages, done: BTreeMap::new(), violations: link.violations() }
+        let mut connects = link.connects();
+        connects.mark_unchanged();
+        Call { link, stream, messages, done: BTreeMap::new(), violations: link.violations(), connects }
     }
 
     async fn run(mut self) -> Vec<Appended> {
@@ -298,7 +311,7 @@ impl<'a> Call<'a> {
         commit: bool,
         sendable: &BTreeMap<usize, HeaderMap>,
     ) -> Result<Option<Reply>, String> {
-        let deadline = Instant::now() + Duration::from_millis(PUBLISH_TIMEOUT_MS);
+        let mut deadline = Instant::now() + Duration::from_millis(PUBLISH_TIMEOUT_MS);
         loop {
             tokio::select! {
                 biased;
@@ -318,6 +331,7 @@ impl<'a> Call<'a> {
                 Ok(forbidden) = self.violations.recv() => if self.forbid(&forbidden, sendable) {
                     return Ok(None);
                 },
+                Ok(()) = self.connects.changed() => deadline = deadline.min(after_reconnect()),
                 () = tokio::time::sleep_until(deadline) => return Err(match commit {
                     true => "the batch was committed but not acknowledged in time".to_owned(),
                     false => "the batch was not answered in time".to_owned(),
@@ -375,6 +389,7 @@ impl<'a> Call<'a> {
                     waiting.retain(|index, ()| !self.done.contains_key(index));
                     deadline = Instant::now() + patience;
                 },
+                Ok(()) = self.connects.changed() => deadline = deadline.min(after_reconnect()),
                 () = tokio::time::sleep_until(deadline) => return,
             }
         }

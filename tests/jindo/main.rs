@@ -3,4 +3,6 @@
 mod detours;
 mod nats;
 mod publish;
+mod python;
 mod stream;
+mod tidy;
