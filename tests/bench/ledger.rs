@@ -1,0 +1,264 @@
+//! The bench workload, end to end: signed reports through a real `nats-server` into the projector, on the same cores.
+//!
+//! `cargo bench --bench ledger`; `JINDO_BENCH_EVENTS` (default 3,000,000) scales it down for development. Goals are ratios
+//! against what the same run measures: one Ed25519 verification, and PostgreSQL 15 with the same events. Every report of
+//! the workload is accepted; the run fails where one is not.
+
+mod catalogue;
+mod facts;
+mod folding;
+mod intake;
+mod postgres;
+mod random;
+mod signer;
+mod table;
+mod workload;
+
+use std::path::Path;
+use std::time::Instant;
+
+use jindo::log::entry::HEADER_SIGNATURE;
+use jindo::sign::{Jws, verifying_key};
+use jindo::stream::Outgoing;
+
+use folding::{Found, Task};
+use intake::{Intake, bytes_under};
+use postgres::Postgres;
+use table::{Table, thousands};
+use workload::Workload;
+
+const SEED: u64 = 2026;
+const EVENTS: u64 = 3_000_000;
+const BATCH: u64 = 100;
+/// Events per call of PostgreSQL.
+const CALL: u64 = 1_000;
+const MEMORY_MB: u64 = 512;
+const MB: u64 = 1_024 * 1_024;
+
+#[tokio::main]
+async fn main() {
+    let mut arguments = std::env::args().skip_while(|argument| argument != folding::VERB);
+    if let Some(task) = arguments.nth(1) {
+        return folding::fold(serde_json::from_str(&task).expect("a task")).await;
+    }
+    let events = std::env::var("JINDO_BENCH_EVENTS").ok().map_or(EVENTS, |text| text.parse().expect("JINDO_BENCH_EVENTS is a number"));
+    let bench = Bench { events: events.max(3_000) / 300 * 300, cores: std::thread::available_parallelism().map_or(1, usize::from) };
+    println!("{} events, {} cores, load {}", thousands(bench.events as f64), bench.cores, load());
+    let mut table = Table::default();
+    let peer = bench.postgres(&mut table);
+    bench.singles(&mut table).await;
+    bench.batches(&mut table, peer).await;
+    println!("load {}", load());
+    table.print();
+}
+
+fn load() -> String {
+    std::fs::read_to_string("/proc/loadavg").unwrap_or_default().split(' ').take(3).collect::<Vec<_>>().join(" ")
+}
+
+struct Bench {
+    events: u64,
+    cores: usize,
+}
+
+/// A stream with founding and reports in it, and a ledger folded as far as the founding.
+struct Filled {
+    intake: Intake,
+    workload: Workload,
+    folder: tempfile::TempDir,
+    founded: u64,
+}
+
+impl Filled {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (founding, indicators) = catalogue::founding();
+        let mut intake = Intake::start(&folder.path().join("intake")).await;
+        for message in founding {
+            intake.put(message).await;
+        }
+        intake.flush().await;
+        let founded = intake.size;
+        let filled = Filled { intake, workload: Workload::new(SEED, &indicators), folder, founded };
+        let found = folding::run(&filled.task("founded", vec![founded], false));
+        assert_eq!((found.records, found.refused), (founded, 0), "the founding is accepted");
+        filled
+    }
+
+    fn task(&self, data: &str, sizes: Vec<u64>, reads: bool) -> Task {
+        let data = self.folder.path().join(data);
+        Task { url: self.intake.server.url.clone(), key: self.intake.key.clone(), data, sizes, reads }
+    }
+
+    /// Publishes reports of `batch` events; gives back some of them.
+    async fn fill(&mut self, events: u64, batch: u64) -> Vec<Outgoing> {
+        let mut some = Vec::new();
+        let start = Instant::now();
+        for number in 0..events / batch {
+            let report = self.workload.report(batch as usize);
+            let message = self.workload.sign(&report);
+            if number % 100 == 0 && some.len() < 2_000 {
+                some.push(message.clone());
+            }
+            self.intake.put(message).await;
+        }
+        self.intake.flush().await;
+        let made = self.workload.made;
+        println!(
+            "filled {} events in reports of {batch} in {:.1} s: {} bytes an event, {:.1} % corrections, {:.1} % duplicates",
+            thousands(events as f64),
+            start.elapsed().as_secs_f64(),
+            made.bytes / made.events,
+            made.corrections as f64 * 100.0 / made.events as f64,
+            made.duplicates as f64 * 100.0 / made.events as f64
+        );
+        some
+    }
+
+    /// Folds a fresh copy of the founded ledger up to the sizes.
+    fn fold(&self, data: &str, sizes: Vec<u64>, reads: bool) -> Found {
+        folding::copy(&self.folder.path().join("founded"), &self.folder.path().join(data));
+        let found = folding::run(&self.task(data, sizes, reads));
+        assert_eq!(found.refused, 0, "every report is accepted");
+        found
+    }
+
+    fn expected(&self) -> u64 {
+        self.founded + self.workload.made.events - self.workload.made.duplicates
+    }
+
+    async fn end(self) {
+        self.intake.server.stop().await;
+    }
+}
+
+/// Microseconds of one strict Ed25519 verification on one core, the fastest of several rounds: the hardest to compare with.
+fn verification_us(messages: &[Outgoing]) -> f64 {
+    let signature = |message: &Outgoing| {
+        let (_, text) = message.headers.iter().find(|(name, _)| name == HEADER_SIGNATURE).expect("a signature");
+        let jws = Jws::parse(text).expect("a signature");
+        let key = verifying_key(jws.key()).expect("a key");
+        (jws, key)
+    };
+    let signed: Vec<_> = messages.iter().map(signature).collect();
+    let round = || {
+        let start = Instant::now();
+        signed.iter().for_each(|(jws, key)| jws.verify_with(key).expect("it verifies"));
+        start.elapsed().as_secs_f64() * 1e6 / signed.len() as f64
+    };
+    (0..9).map(|_| round()).fold(f64::INFINITY, f64::min)
+}
+
+impl Bench {
+    /// Live folding of single signed reports.
+    async fn singles(&self, table: &mut Table) {
+        let mut filled = Filled::start().await;
+        let events = self.events / 10;
+        let some = filled.fill(events, 1).await;
+        let before = verification_us(&some);
+        let found = filled.fold("singles", vec![filled.intake.size], false);
+        let us = verification_us(&some).min(before);
+        assert_eq!(found.records, filled.expected());
+        let limit = self.cores as f64 / us * 1e6;
+        let rate = events as f64 / found.notes[0].seconds;
+        table.say("one Ed25519 verification", format!("{us:.1} µs"));
+        table.say("limit: cores ÷ verification", format!("{}/s", thousands(limit)));
+        let share = rate / limit;
+        table.goal("single signed reports", format!("{}/s", thousands(rate)), format!("{share:.2} of the limit"), "≥ 0.6", share >= 0.6);
+        filled.end().await;
+    }
+
+    /// Batches of 100: speed, memory, as-of reads, disk.
+    async fn batches(&self, table: &mut Table, peer: Option<f64>) {
+        let mut filled = Filled::start().await;
+        let third = self.events / 3;
+        filled.fill(third, BATCH).await;
+        let first = filled.intake.size;
+        let early = filled.fold("third", vec![first], true);
+        assert_eq!(early.records, filled.expected());
+        filled.fill(2 * third, BATCH).await;
+        let sizes = vec![first, first + third / BATCH, filled.intake.size];
+        let found = filled.fold("all", sizes, false);
+        assert_eq!(found.records, filled.expected());
+        let rate = (3 * third) as f64 / found.notes[2].seconds;
+        table.goal("batches of 100", format!("{}/s", thousands(rate)), String::new(), "≥ 100,000/s", rate >= 100_000.0);
+        match peer {
+            Some(peer) => {
+                let ratio = rate / peer;
+                table.goal("batches against PostgreSQL", String::new(), format!("{ratio:.2} ×"), "≥ 2.5 ×", ratio >= 2.5);
+            }
+            None => table.missing("batches against PostgreSQL", "see above"),
+        }
+        let mut from = 0.0;
+        for (number, note) in found.notes.iter().enumerate() {
+            let part = third as f64 / (note.seconds - from);
+            from = note.seconds;
+            table.say(&format!("  events {} to {}", number as u64 * third, (number as u64 + 1) * third), format!("{}/s", thousands(part)));
+        }
+        table.say("  longest time between commits", format!("{} ms", found.pause_ms));
+        memory(table, &found, third);
+        for reads in &early.reads {
+            let figure = format!("p50 {} µs, p99 {} µs", reads.p50_us, reads.p99_us);
+            let max = format!("max {:.2} ms", reads.max_us as f64 / 1_000.0);
+            table.goal(&format!("as-of read, {}", reads.what), figure, max, "≤ 10 ms", reads.max_us <= 10_000);
+        }
+        self.disk(table, &filled);
+        filled.end().await;
+    }
+
+    fn disk(&self, table: &mut Table, filled: &Filled) {
+        let data = filled.folder.path().join("all");
+        let each = |path: &Path| bytes_under(path) / self.events;
+        table.say("bytes of an event", filled.workload.made.bytes.div_euclid(filled.workload.made.events).to_string());
+        let (log, store, stream) = (each(&data.join("log")), each(&data.join("store")), each(&filled.intake.folder));
+        table.say("bytes on disk of an event", format!("log {log}, store {store}, stream {stream}"));
+    }
+
+    /// The peer with the same events; its better figure.
+    fn postgres(&self, table: &mut Table) -> Option<f64> {
+        let measured = Postgres::start().and_then(|postgres| {
+            let (_, indicators) = catalogue::founding();
+            let mut workload = Workload::new(SEED, &indicators);
+            let calls = (self.events / 10 / CALL).max(self.cores as u64);
+            let call = |workload: &mut Workload| {
+                let reports = (0..CALL / BATCH).flat_map(|_| workload.report(BATCH as usize).events);
+                format!("[{}]", reports.collect::<Vec<_>>().join(","))
+            };
+            let batches: Vec<String> = (0..calls).map(|_| call(&mut workload)).collect();
+            let expected = workload.made.events - workload.made.duplicates;
+            let mut rates = Vec::new();
+            for connections in [1, self.cores] {
+                let mut lists = vec![Vec::new(); connections];
+                batches.iter().enumerate().for_each(|(at, batch)| lists[at % connections].push(batch.clone()));
+                let (rate, fresh) = postgres.ingest(&lists, workload.made.events)?;
+                assert_eq!(fresh, expected, "PostgreSQL takes every event once");
+                rates.push((connections, rate));
+                postgres.clear()?;
+            }
+            Ok((postgres.version.clone(), rates))
+        });
+        match measured {
+            Ok((version, rates)) => {
+                for (connections, rate) in &rates {
+                    table.say(&format!("{version}, batches of 1,000, {connections} connections"), format!("{}/s", thousands(*rate)));
+                }
+                rates.iter().map(|(_, rate)| *rate).reduce(f64::max)
+            }
+            Err(why) => {
+                table.missing("PostgreSQL 15", &why);
+                None
+            }
+        }
+    }
+}
+
+fn memory(table: &mut Table, found: &Found, third: u64) {
+    for (number, note) in found.notes.iter().enumerate() {
+        let (now, peak) = (note.resident / MB, note.peak / MB);
+        let what = format!("memory at {} events", thousands(((number as u64 + 1) * third) as f64));
+        let peak_text = format!("peak {peak} MB");
+        table.goal(&what, format!("{now} MB"), peak_text, "≤ 512 MB", peak <= MEMORY_MB);
+    }
+    let growth = found.notes[2].peak as f64 / found.notes[1].peak as f64;
+    table.goal("  flat: peak of the last third to the one before", String::new(), format!("{growth:.2}"), "≤ 1.10", growth <= 1.1);
+}
