@@ -91,15 +91,14 @@ fn read(path: &Path, context: &Context, show: bool) -> anyhow::Result<Option<Cat
         }
         Err(mistakes) => {
             if context.json {
-                let one = |mistake: &file::Mistake| {
-                    json!({"line": mistake.line, "column": mistake.column, "message": mistake.message, "hint": mistake.hint})
-                };
+                let one = |mistake: &file::Mistake| json!({"line": mistake.line, "column": mistake.column, "message": mistake.message, "hint": mistake.hint});
                 out::json(&json!({"mistakes": mistakes.iter().map(one).collect::<Vec<_>>()}))?;
                 return Ok(None);
             }
             for mistake in &mistakes {
                 let place = format!("{}:{}:{}", path.display(), mistake.line, mistake.column);
-                let mut lines = format!("{}: {}", Style::Bold.paint(&harmless(&place), context.colour), harmless(&mistake.message));
+                let mut lines =
+                    format!("{}: {}", Style::Bold.paint(&harmless(&place), context.colour), harmless(&mistake.message));
                 if !mistake.hint.is_empty() {
                     lines.push_str(&format!("\n  {} {}", lang.pick("할 일:", "next:"), harmless(&mistake.hint)));
                 }
@@ -150,7 +149,9 @@ fn show_plan(planned: &[Planned], context: &Context) -> anyhow::Result<()> {
         return out::json(&planned.iter().map(one).collect::<Vec<_>>());
     }
     if planned.is_empty() {
-        return out::text(lang.pick("원장과 같습니다. 발행할 것이 없습니다.", "the ledger says the same; nothing to publish"));
+        return out::text(
+            lang.pick("원장과 같습니다. 발행할 것이 없습니다.", "the ledger says the same; nothing to publish"),
+        );
     }
     let mut table = Table::new().left(lang.pick("유형", "type")).wide(lang.pick("내용", "what"));
     for one in planned {

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 
 use uuid::Uuid;
 
-use crate::event::envelope::{self, NewEvent};
 use crate::event::about::{Corrected, Retracted};
+use crate::event::envelope::{self, NewEvent};
 use crate::event::{Event, Time};
 use crate::log::tail::TailReader;
 use crate::publish::import::columns::{cell_text, get, guarded};
@@ -224,7 +224,8 @@ impl Writer {
         let event = &row.event;
         match self {
             Writer::Csv { writer, fields } => {
-                let mut cells = vec![event.id.to_string(), event.time.to_string(), event.subject.clone().unwrap_or_default()];
+                let mut cells =
+                    vec![event.id.to_string(), event.time.to_string(), event.subject.clone().unwrap_or_default()];
                 cells.extend(fields.iter().map(|field| cell_text(get(&event.data, field))));
                 let state = match fate {
                     None => "stands",

@@ -105,7 +105,8 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
 }
 
 fn mapped<'a>(args: &Args, document: &'a Document, schema: &'a Schema, agency: &str) -> anyhow::Result<Import<'a>> {
-    let options = Options { agency: agency.to_owned(), maps: args.maps.clone(), key: args.key.clone(), time: args.time };
+    let options =
+        Options { agency: agency.to_owned(), maps: args.maps.clone(), key: args.key.clone(), time: args.time };
     let import = Import::new(document, schema, options).map_err(|error| {
         let kind = &schema.kind;
         let columns = document.header.join(", ");

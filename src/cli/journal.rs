@@ -51,7 +51,9 @@ pub fn point(text: &str) -> Result<Point, String> {
     if let Ok(day) = Day::parse(text) {
         return Ok(Point::Time(day.start(), day.plus(1).start().plus_ns(-1)));
     }
-    Time::parse(text).map(|time| Point::Time(time, time)).map_err(|error| format!("{error}, or a date, or an entry index"))
+    Time::parse(text)
+        .map(|time| Point::Time(time, time))
+        .map_err(|error| format!("{error}, or a date, or an entry index"))
 }
 
 /// One entry with its events.
@@ -150,7 +152,9 @@ impl Journal {
     }
 
     fn govern(&mut self, item: &Item) {
-        if item.verdict() != "accepted" || item.entry.subject.text().is_none_or(|text| !text.starts_with("ledger.govern.")) {
+        if item.verdict() != "accepted"
+            || item.entry.subject.text().is_none_or(|text| !text.starts_with("ledger.govern."))
+        {
             return;
         }
         for (position, event) in item.events.iter().filter(|(position, _)| item.is_new(*position)) {
@@ -224,7 +228,9 @@ impl Journal {
         let tried = kinds.iter().filter(|kind| correction || **kind == *event.kind);
         tried.into_iter().any(|kind| {
             let effects = plan(&self.registry, &event.agency, kind, day, data).unwrap_or_default();
-            effects.iter().any(|effect| self.registry.indicator(effect.indicator).is_some_and(|state| state.definition().id == id))
+            effects.iter().any(|effect| {
+                self.registry.indicator(effect.indicator).is_some_and(|state| state.definition().id == id)
+            })
         })
     }
 }
@@ -276,7 +282,10 @@ mod tests {
     fn points() {
         assert_eq!(point("41"), Ok(Point::Index(41)));
         let Ok(Point::Time(first, last)) = point("2026-06-30") else { panic!("a day") };
-        assert_eq!((first.to_string().as_str(), last.day().to_string().as_str()), ("2026-06-29T15:00:00Z", "2026-06-30"));
+        assert_eq!(
+            (first.to_string().as_str(), last.day().to_string().as_str()),
+            ("2026-06-29T15:00:00Z", "2026-06-30")
+        );
         assert!(point("2026-06-30T09:00:00+09:00").is_ok());
         assert!(point("yesterday").is_err());
     }

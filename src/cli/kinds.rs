@@ -10,9 +10,21 @@ use super::table::{Style, Table, cell};
 
 /// Types that are no milestone: they change what was promised and are published by `jindo catalogue apply`.
 const GOVERNANCE: [&str; 15] = [
-    "ledger.created", "rules.adopted", "schema.registered", "agency.registered", "agency.succeeded", "key.added",
-    "key.revoked", "indicator.registered", "target.set", "target.revised", "definition.changed", "owner.transferred",
-    "region.registered", "region.succeeded", "source.interpreted",
+    "ledger.created",
+    "rules.adopted",
+    "schema.registered",
+    "agency.registered",
+    "agency.succeeded",
+    "key.added",
+    "key.revoked",
+    "indicator.registered",
+    "target.set",
+    "target.revised",
+    "definition.changed",
+    "owner.transferred",
+    "region.registered",
+    "region.succeeded",
+    "source.interpreted",
 ];
 
 /// The schema of a type given with or without its version.
@@ -39,9 +51,12 @@ pub fn reportable(name: &str) -> anyhow::Result<Schema> {
     let schema = schema(name)?;
     if is_governance(&schema.kind) {
         let kind = &schema.kind;
-        return Err(usage(format!("{kind}은(는) 보고가 아니라 관리 사건입니다"), format!("{kind} is governance, not a report"))
-            .next("`jindo catalogue apply`를 쓰세요.", "use `jindo catalogue apply`")
-            .into());
+        return Err(usage(
+            format!("{kind}은(는) 보고가 아니라 관리 사건입니다"),
+            format!("{kind} is governance, not a report"),
+        )
+        .next("`jindo catalogue apply`를 쓰세요.", "use `jindo catalogue apply`")
+        .into());
     }
     Ok(schema)
 }
@@ -55,7 +70,9 @@ pub fn is_governance(kind: &str) -> bool {
 
 fn without_version(kind: &str) -> &str {
     match kind.rsplit_once('.') {
-        Some((name, version)) if version.starts_with('v') && version[1..].bytes().all(|byte| byte.is_ascii_digit()) => name,
+        Some((name, version)) if version.starts_with('v') && version[1..].bytes().all(|byte| byte.is_ascii_digit()) => {
+            name
+        }
         _ => kind,
     }
 }
@@ -94,7 +111,10 @@ fn distance(a: &str, b: &str) -> usize {
 #[must_use]
 pub fn list(context: &Context) -> String {
     let lang = context.lang;
-    let mut table = Table::new().left(lang.pick("유형", "type")).wide(lang.pick("제목", "title")).wide(lang.pick("필수 항목", "required"));
+    let mut table = Table::new()
+        .left(lang.pick("유형", "type"))
+        .wide(lang.pick("제목", "title"))
+        .wide(lang.pick("필수 항목", "required"));
     for (kind, text) in embedded().iter().filter(|(kind, _)| !is_governance(kind)) {
         let Ok(schema) = Schema::compile(kind, text) else { continue };
         let required: Vec<String> =

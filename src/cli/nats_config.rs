@@ -55,7 +55,9 @@ pub struct Args {
 fn key(text: &str) -> Result<String, String> {
     match public_key_bytes(text) {
         Some(_) => Ok(text.to_owned()),
-        None if text.starts_with('S') => Err("this is a seed: give the public key, and keep the seed in its file".into()),
+        None if text.starts_with('S') => {
+            Err("this is a seed: give the public key, and keep the seed in its file".into())
+        }
         None => Err("no public key: it has 56 characters and begins with U".into()),
     }
 }
@@ -77,7 +79,8 @@ pub fn run(args: Args, _context: &Context) -> anyhow::Result<Exit> {
     if let Some(log) = &args.log {
         let registry = journal::registry(&journal::open(log)?)?;
         let valid = registry.keys.iter().filter(|(_, state)| state.revoked.is_none());
-        agencies.extend(valid.map(|(key, state)| AgencyUser { agency: state.agency.to_string(), key: key.to_string() }));
+        agencies
+            .extend(valid.map(|(key, state)| AgencyUser { agency: state.agency.to_string(), key: key.to_string() }));
         agencies.sort();
         agencies.dedup();
     }

@@ -62,7 +62,11 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     }
     let wanted = Wanted { from: args.from, to: args.to, agency: args.agency, kind, indicator: args.indicator };
     let journal = Journal::new(&log, wanted);
-    if context.json { lines(journal, args.refused, args.limit) } else { table(journal, args.refused, args.limit, context) }
+    if context.json {
+        lines(journal, args.refused, args.limit)
+    } else {
+        table(journal, args.refused, args.limit, context)
+    }
 }
 
 fn lines(mut journal: Journal, refused: bool, limit: Option<usize>) -> anyhow::Result<Exit> {
@@ -132,7 +136,8 @@ fn table(mut journal: Journal, refused: bool, limit: Option<usize>, context: &Co
             let agency = item.agency.as_deref().unwrap_or("?");
             let plays = journal.registry.simulated
                 || journal.registry.agencies.get(agency).is_some_and(|state| state.info.role == "simulated");
-            let agency = if plays { format!("{agency} {}", lang.pick("(모의)", "(simulated)")) } else { agency.to_owned() };
+            let agency =
+                if plays { format!("{agency} {}", lang.pick("(모의)", "(simulated)")) } else { agency.to_owned() };
             table.row(vec![
                 cell(item.entry.index.to_string()),
                 cell(seconds(&item.entry.recorded.to_string())),
@@ -146,7 +151,8 @@ fn table(mut journal: Journal, refused: bool, limit: Option<usize>, context: &Co
     }
     out::text(&table.render(context.width, context.colour))?;
     if cut {
-        let note = lang.pick("더 있습니다: --limit, --from 또는 --json을 쓰세요.", "there is more: use --limit, --from or --json");
+        let note = lang
+            .pick("더 있습니다: --limit, --from 또는 --json을 쓰세요.", "there is more: use --limit, --from or --json");
         eprintln!("{note}");
     }
     Ok(Exit::Ok)

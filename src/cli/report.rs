@@ -143,7 +143,10 @@ fn event(args: &Args, schema: &Schema, context: &Context) -> anyhow::Result<NewE
             format!("{pointer}: 주민등록번호로 보이는 값이 있습니다"),
             format!("{pointer}: looks like a resident registration number"),
         )
-        .next("원장은 지울 수 없습니다. 빼고 다시 보고하세요.", "the ledger cannot forget: take it out and report again")
+        .next(
+            "원장은 지울 수 없습니다. 빼고 다시 보고하세요.",
+            "the ledger cannot forget: take it out and report again",
+        )
         .into());
     }
     let id = match (&args.key, args.id) {
@@ -192,7 +195,10 @@ fn refused(schema: &Schema, faults: &[DataFault]) -> anyhow::Error {
     let kind = &schema.kind;
     let list = lines.join("\n  ");
     usage(format!("{kind} 스키마에 맞지 않습니다:\n  {list}"), format!("does not fit the schema of {kind}:\n  {list}"))
-        .next(format!("`jindo report {kind} --fields`가 항목을 설명합니다."), format!("`jindo report {kind} --fields` explains the fields"))
+        .next(
+            format!("`jindo report {kind} --fields`가 항목을 설명합니다."),
+            format!("`jindo report {kind} --fields` explains the fields"),
+        )
         .into()
 }
 
@@ -215,7 +221,14 @@ mod tests {
 
     #[test]
     fn fields_are_typed_by_the_schema() {
-        let whole = check(&["region=11", "class=Fast", "count=1,200", "chargers=A-1;A-2", "approval.document=문서-1", "approval.role=과장"]);
+        let whole = check(&[
+            "region=11",
+            "class=Fast",
+            "count=1,200",
+            "chargers=A-1;A-2",
+            "approval.document=문서-1",
+            "approval.role=과장",
+        ]);
         let expected = r#"{"approval":{"document":"문서-1","role":"과장"},"chargers":["A-1","A-2"],"class":"fast","count":1200,"region":"11"}"#;
         assert_eq!(whole.as_deref(), Ok(expected));
     }
@@ -231,7 +244,10 @@ mod tests {
             (&["region=11", "region=26"], "twice"),
         ] {
             let error = check(arguments).unwrap_err();
-            assert!(error.contains(part) && error.contains("next:") | error.contains("twice"), "{arguments:?}: {error}");
+            assert!(
+                error.contains(part) && error.contains("next:") | error.contains("twice"),
+                "{arguments:?}: {error}"
+            );
         }
     }
 }

@@ -76,8 +76,10 @@ impl Sender {
         let agency = who.agency()?;
         let path = who.key_file.clone().unwrap_or_else(|| context.data.join("keys").join(format!("{agency}.nk")));
         let pair = KeyPair::load(&path).map_err(|error| {
-            could(format!("키를 쓸 수 없습니다: {error}"), format!("the key cannot be used: {error}"))
-                .next("`jindo keygen CODE`로 만들거나 --key-file을 주세요.", "make one with `jindo keygen CODE`, or give --key-file")
+            could(format!("키를 쓸 수 없습니다: {error}"), format!("the key cannot be used: {error}")).next(
+                "`jindo keygen CODE`로 만들거나 --key-file을 주세요.",
+                "make one with `jindo keygen CODE`, or give --key-file",
+            )
         })?;
         let (nats, origin, stream) = find(who, context)?;
         let dir = context.data.join("outbox").join(pair.public());
@@ -85,8 +87,10 @@ impl Sender {
         let outbox = Outbox::open(&dir, pair, &origin).map_err(|error| could(error.to_string(), error.to_string()))?;
         let runtime = super::runtime()?;
         let link = runtime.block_on(connect(&nats, &login)).map_err(|error| {
-            could(format!("NATS {nats}: {error}"), error.to_string())
-                .next("`jindo up`이 실행 중인지, 키가 등록되었는지 확인하세요.", "check that `jindo up` runs and the key is registered")
+            could(format!("NATS {nats}: {error}"), error.to_string()).next(
+                "`jindo up`이 실행 중인지, 키가 등록되었는지 확인하세요.",
+                "check that `jindo up` runs and the key is registered",
+            )
         })?;
         Ok(Sender { outbox, link, stream, runtime, dir })
     }
@@ -185,7 +189,8 @@ pub fn outcome(delivered: &Delivered) -> Outcome {
         },
         Delivered::Failed { error, withdrawn } => Outcome {
             text: text(format!("보내지 못했습니다: {error}"), format!("not sent: {error}")),
-            next: (!withdrawn).then(|| text("발신함에 남았고 다음에 다시 보냅니다.", "it stays in the outbox and is sent next time")),
+            next: (!withdrawn)
+                .then(|| text("발신함에 남았고 다음에 다시 보냅니다.", "it stays in the outbox and is sent next time")),
             ..plain("failed", Exit::Could)
         },
     }
@@ -198,7 +203,10 @@ fn plain(state: &'static str, exit: Exit) -> Outcome {
 fn recorded(index: u64, verdict: &str, code: Option<&str>, detail: serde_json::Value) -> Outcome {
     let at = Outcome { index: Some(index), detail, ..plain("accepted", Exit::Ok) };
     match verdict {
-        "accepted" => Outcome { text: text(format!("{index}번 항목으로 기록됨"), format!("recorded as entry {index}")), ..at },
+        "accepted" => Outcome {
+            text: text(format!("{index}번 항목으로 기록됨"), format!("recorded as entry {index}")),
+            ..at
+        },
         "duplicate" => Outcome {
             state: "duplicate",
             text: text(
@@ -214,7 +222,10 @@ fn recorded(index: u64, verdict: &str, code: Option<&str>, detail: serde_json::V
             Outcome {
                 state: "refused",
                 code: Some(code.to_owned()),
-                text: text(format!("반려됨 ({index}번 항목): {}", meaning.ko), format!("refused (entry {index}): {}", meaning.en)),
+                text: text(
+                    format!("반려됨 ({index}번 항목): {}", meaning.ko),
+                    format!("refused (entry {index}): {}", meaning.en),
+                ),
                 next: reason.map(Reason::advice),
                 exit: Exit::Found,
                 ..at
@@ -305,7 +316,11 @@ mod tests {
 
     #[test]
     fn a_refusal_says_why_and_what_to_do() {
-        let outcome = outcome(&state("refused", Some("data-invalid"), json!([{"event": 2, "code": "x", "detail": "/count: too small"}])));
+        let outcome = outcome(&state(
+            "refused",
+            Some("data-invalid"),
+            json!([{"event": 2, "code": "x", "detail": "/count: too small"}]),
+        ));
         assert_eq!(details(&outcome.detail), ["event 2: /count: too small"]);
         assert!(outcome.next.is_some() && outcome.text.en.contains("entry 41"));
     }

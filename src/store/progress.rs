@@ -222,7 +222,8 @@ impl Builder<'_> {
 
     /// A stage is said by its name; with several things, by how many reached the last one reached.
     fn say_stage(&self, figure: &mut FigureView, stages: &[StageView]) {
-        let Some(farthest) = stages.iter().rev().find(|stage| stage.figure.value.is_some_and(|value| value > Amount::ZERO))
+        let Some(farthest) =
+            stages.iter().rev().find(|stage| stage.figure.value.is_some_and(|value| value > Amount::ZERO))
         else {
             return;
         };
@@ -232,7 +233,10 @@ impl Builder<'_> {
             farthest.title.clone()
         } else {
             let title = &farthest.title;
-            Text { ko: format!("{} {}", title.ko, units::korean(count)), en: format!("{} {}", title.en, units::english(count)) }
+            Text {
+                ko: format!("{} {}", title.ko, units::korean(count)),
+                en: format!("{} {}", title.en, units::english(count)),
+            }
         };
     }
 
@@ -420,7 +424,9 @@ impl Builder<'_> {
 
     fn is_simulated(&self, last: Option<&LastReport>) -> Result<bool, Doubt> {
         let plays = |code: &str| self.role(code) == Some("simulated");
-        if self.registry.simulated || last.and_then(|last| last.agency.as_ref()).is_some_and(|agency| plays(&agency.code)) {
+        if self.registry.simulated
+            || last.and_then(|last| last.agency.as_ref()).is_some_and(|agency| plays(&agency.code))
+        {
             return Ok(true);
         }
         let prefix = self.path("agency/");

@@ -32,7 +32,8 @@ pub(super) fn faults_to_file(path: Option<&Path>, checked: &Checked, context: &C
 
 fn fault_table(faults: &[Fault], context: &Context) -> String {
     let lang = context.lang;
-    let mut table = Table::new().right(lang.pick("행", "row")).left(lang.pick("열", "column")).wide(lang.pick("문제", "fault"));
+    let mut table =
+        Table::new().right(lang.pick("행", "row")).left(lang.pick("열", "column")).wide(lang.pick("문제", "fault"));
     for fault in faults.iter().take(FAULTS_SHOWN) {
         let column = fault.column.as_deref().unwrap_or("–");
         table.row(vec![cell(fault.row.to_string()), cell(column), cell(lang.of(&fault.message))]);
@@ -67,12 +68,18 @@ pub(super) fn refuse(checked: &Checked, context: &Context) -> anyhow::Result<()>
 }
 
 /// Mapping, counts, a sample.
-pub(super) fn dry_run(import: &Import<'_>, document: &Document, checked: &Checked, context: &Context) -> anyhow::Result<()> {
+pub(super) fn dry_run(
+    import: &Import<'_>,
+    document: &Document,
+    checked: &Checked,
+    context: &Context,
+) -> anyhow::Result<()> {
     let sample = checked.sample.as_ref().map(|event| envelope::encode(std::slice::from_ref(event)).1);
     let sample = sample.and_then(|body| serde_json::from_slice::<serde_json::Value>(&body).ok());
     if context.json {
         let mut shown = fault_json(checked);
-        shown["columns"] = import.mapping().into_iter().map(|(column, field)| json!({"column": column, "field": field})).collect();
+        shown["columns"] =
+            import.mapping().into_iter().map(|(column, field)| json!({"column": column, "field": field})).collect();
         shown["sample"] = sample.unwrap_or_default();
         return out::json(&shown);
     }
@@ -95,7 +102,9 @@ pub(super) fn dry_run(import: &Import<'_>, document: &Document, checked: &Checke
     let span = checked.span.map(|(from, to)| format!(" · {} – {}", from.day(), to.day())).unwrap_or_default();
     let (rows, sound, faulty) = (checked.rows, checked.sound, checked.faulty);
     out::text(&match lang {
-        super::super::lang::Lang::Ko => format!("{rows}행: 정상 {sound}, 문제 {faulty}{span}. 아무것도 보내지 않았습니다."),
+        super::super::lang::Lang::Ko => {
+            format!("{rows}행: 정상 {sound}, 문제 {faulty}{span}. 아무것도 보내지 않았습니다.")
+        }
         super::super::lang::Lang::En => format!("{rows} rows: {sound} sound, {faulty} faulty{span}. Nothing was sent."),
     })
 }
@@ -127,7 +136,10 @@ pub(super) fn totals(totals: &Totals, checked: &Checked, context: &Context) -> a
         lines.push(format!("{} {rows}: {}", lang.pick("행", "rows"), said(&refusal.outcome, context)));
     }
     if totals.unknown > 0 {
-        let next = lang.pick("할 일: 같은 명령을 다시 실행하세요. 두 번 세어지지 않습니다.", "next: run the same command again; nothing counts twice");
+        let next = lang.pick(
+            "할 일: 같은 명령을 다시 실행하세요. 두 번 세어지지 않습니다.",
+            "next: run the same command again; nothing counts twice",
+        );
         lines.push(harmless(next));
     }
     out::text(&lines.join("\n"))

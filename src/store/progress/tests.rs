@@ -179,7 +179,8 @@ fn who_plays_is_said_on_every_figure() {
 #[test]
 fn a_period_is_held_against_its_own_target() {
     let mut exports = chargers();
-    exports["fold"] = json!({"kind": "latest", "from": [{"event": "export.reported.v1", "value": "amount"}], "period": "period"});
+    exports["fold"] =
+        json!({"kind": "latest", "from": [{"event": "export.reported.v1", "value": "amount"}], "period": "period"});
     exports["unit"] = json!({"code": "USD", "currency": "USD", "label": name("달러", "US dollars")});
     let goal = |period: &str| {
         let due = format!("{period}-12-31");
