@@ -180,26 +180,47 @@ fn verdict(item: &Item, row: Option<&(usize, Event)>, context: &Context) -> supe
     }
 }
 
-/// `data` on one line, its scalars first as they stand.
+/// Characters of one value in a summary.
+const VALUE_CHARS: usize = 40;
+
+/// The subject and `data` on one line: names and codes first, long texts last and cut.
 fn summary(event: &Event) -> String {
-    let mut parts: Vec<String> = event.subject.iter().cloned().collect();
-    if let Some(data) = event.data.as_object() {
-        for (name, value) in data {
-            let text = match value {
-                Value::String(text) => text.clone(),
-                Value::Array(items) => format!("[{}]", items.len()),
-                Value::Object(_) => "{…}".to_owned(),
-                other => other.to_string(),
-            };
-            parts.push(format!("{name}={text}"));
-        }
+    let mut parts: Vec<(bool, String)> = event.subject.iter().map(|subject| (false, subject.clone())).collect();
+    for (name, value) in event.data.as_object().into_iter().flatten() {
+        let (late, text) = match value {
+            Value::String(text) if text.chars().count() > VALUE_CHARS => {
+                (true, text.chars().take(VALUE_CHARS).chain(['…']).collect())
+            }
+            Value::String(text) => (false, text.clone()),
+            Value::Array(items) => (true, format!("[{}]", items.len())),
+            Value::Object(_) => (true, "{…}".to_owned()),
+            other => (false, other.to_string()),
+        };
+        parts.push((late, format!("{name}={text}")));
     }
-    parts.join(" ")
+    parts.sort_by_key(|(late, _)| *late);
+    parts.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_summary_puts_names_before_long_texts() {
+        let event = |data| Event {
+            id: uuid::Uuid::nil(),
+            agency: "keco".into(),
+            kind: "x.y.v1".into(),
+            time: crate::event::Time::from_ns(0),
+            subject: Some("KE-1".into()),
+            data,
+            digest: [0; 16],
+        };
+        let data = json!({"a": "x".repeat(50), "b": 2, "c": ["1", "2"], "d": {"e": 1}});
+        let expected = format!("KE-1 b=2 a={}… c=[2] d={{…}}", "x".repeat(40));
+        assert_eq!(summary(&event(data)), expected);
+    }
 
     #[test]
     fn times_are_shown_to_the_second() {
