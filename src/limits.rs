@@ -255,3 +255,5 @@ pub const TABLE_ROWS_MAX: usize = 1_000;
 pub const FACTS_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Pause between two simulated reports of `--demo`: lively, and readable.
 pub const DEMO_EVERY_MS: u64 = 2_000;
+/// How often catching up is told in the operator's log.
+pub const CATCH_UP_TOLD_MS: u64 = 2_000;

@@ -173,7 +173,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// What happens inside, on standard error: warnings, or what `RUST_LOG` asks for.
 fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,jindo=info"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second call, as in tests, finds the first in place.
     let _ = log.with_ansi(std::io::stderr().is_terminal()).try_init();

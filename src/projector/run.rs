@@ -15,7 +15,7 @@ use super::shared::{Health, Shared};
 use crate::admit::screen::Trust;
 use crate::catalogue::registry::Registry;
 use crate::event::Time;
-use crate::limits::{COMMIT_BYTES_MAX, COMMIT_MESSAGES_MAX, READ_WAIT_MS};
+use crate::limits::{CATCH_UP_TOLD_MS, COMMIT_BYTES_MAX, COMMIT_MESSAGES_MAX, READ_WAIT_MS};
 use crate::log::Arrival;
 use crate::log::entry::Entry;
 use crate::stream::Link;
@@ -131,6 +131,7 @@ async fn read(
     mut stopped: watch::Receiver<bool>,
 ) {
     let wait = Duration::from_millis(READ_WAIT_MS);
+    let mut told = Told { at: tokio::time::Instant::now(), size: *shared.sizes().borrow() };
     while !matches!(*shared.health().borrow(), Health::Halted(_)) {
         let batch = tokio::select! {
             _ = stopped.changed() => return,
@@ -140,6 +141,7 @@ async fn read(
         let over = batch.is_err();
         let waiting = reader.pending();
         if waiting > 0 {
+            told.tell(*shared.sizes().borrow(), waiting);
             shared.set_health(Health::CatchingUp { size: *shared.sizes().borrow(), waiting });
         } else if !over && batch.as_ref().is_ok_and(Vec::is_empty) {
             shared.set_health(if reader.connected() { Health::Ready } else { Health::Disconnected });
@@ -148,6 +150,26 @@ async fn read(
         if !empty && (arrived.send(batch).await.is_err() || over) {
             return;
         }
+    }
+}
+
+/// Progress while catching up, for the operator.
+struct Told {
+    at: tokio::time::Instant,
+    size: u64,
+}
+
+impl Told {
+    /// Logs how many entries were folded, how fast, and how many wait: at most every [`CATCH_UP_TOLD_MS`].
+    fn tell(&mut self, size: u64, waiting: u64) {
+        let passed_ms = u64::try_from(self.at.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if passed_ms < CATCH_UP_TOLD_MS {
+            return;
+        }
+        let per_second = size.saturating_sub(self.size) * 1_000 / passed_ms;
+        let left_s = waiting.checked_div(per_second);
+        tracing::info!(size, waiting, per_second, left_s, "catching up");
+        *self = Told { at: tokio::time::Instant::now(), size };
     }
 }
 

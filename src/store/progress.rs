@@ -16,7 +16,7 @@ use crate::limits::SPLIT_VALUES_MAX;
 
 use view::{
     AgencyView, BreakView, FigureView, ForecastView, IndicatorView, IndicatorsView, LastReport, OwnerView, PartView,
-    PeriodView, RevisionView, SourceView, SplitValue, SplitView, StageView, StatusView, TargetState, TargetView,
+    PeriodView, RevisionView, SourceView, SplitValue, SplitView, StageView, StatusView, SuccessionView, TargetState, TargetView,
     precision_word,
 };
 
@@ -296,12 +296,23 @@ impl Builder<'_> {
                 let value = path[prefix.len()..].to_owned();
                 let figure = self.figure(&self.source.figures(&path)?);
                 if figure.value.is_some() {
-                    values.push(SplitValue { label: self.label(&split.id, &value), value, figure });
+                    let (label, succession) = (self.label(&split.id, &value), self.succession(&split.id, &value));
+                    values.push(SplitValue { label, value, figure, succession });
                 }
             }
             splits.push(SplitView { id: split.id.clone(), title: split.title.clone(), values });
         }
         Ok(splits)
+    }
+
+    /// Whether the region ended or began by succession; shown from its first day on.
+    fn succession(&self, split: &str, value: &str) -> Option<SuccessionView> {
+        let region = self.registry.regions.get(value).filter(|_| matches!(split, "region" | "bloc"))?;
+        let begun = |day: Day| day <= self.moment.as_of;
+        let until = region.info.valid_to.filter(|last| begun(last.last_day().plus(1)) && region.info.successor.is_some());
+        let predecessors: Vec<_> = region.predecessors.iter().filter(|(_, first)| begun(*first)).cloned().collect();
+        let successor = region.info.successor.clone().filter(|_| until.is_some());
+        (until.is_some() || !predecessors.is_empty()).then_some(SuccessionView { until, successor, predecessors })
     }
 
     fn label(&self, split: &str, value: &str) -> Text {

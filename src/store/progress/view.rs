@@ -234,6 +234,21 @@ pub struct SplitValue {
     pub label: Text,
     /// Its figure.
     pub figure: FigureView,
+    /// Where a succession of regions breaks the series: events are counted under the old codes before it, under the new one
+    /// from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub succession: Option<SuccessionView>,
+}
+
+/// A region before or after a succession.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SuccessionView {
+    /// Last day of this region, where it ended.
+    pub until: Option<Date>,
+    /// The region that follows it.
+    pub successor: Option<String>,
+    /// Regions it follows, with the first day.
+    pub predecessors: Vec<(String, Day)>,
 }
 
 /// One period of stated values.
