@@ -206,6 +206,9 @@ fn report(entry: &Entry, subject: Subject, registry: &Registry, jws: &Jws) -> Re
     if schema.is_none() && !(registry.origin.is_empty() || bootstraps(&subject)) {
         return Err(Refusal::whole(Reason::TypeUnknown, format!("'{}' is not registered", subject.kind)));
     }
+    if registry.origin.is_empty() {
+        founds(&subject, &events, jws.key())?;
+    }
     let mut planned = Vec::with_capacity(events.len());
     let mut faults = Vec::new();
     for (position, event) in events.into_iter().enumerate() {
@@ -219,6 +222,22 @@ fn report(entry: &Entry, subject: Subject, registry: &Registry, jws: &Jws) -> Re
         Some(refusal) => Err(refusal),
         None => Ok(Report { subject, events: planned, reported: jws.claims().reported }),
     }
+}
+
+/// Entry 0 is signed by a key that it names as the publishing authority's.
+fn founds(subject: &Subject, events: &[Event], key: &str) -> Result<(), Refusal> {
+    let named = |event: &Event| {
+        let authorities = event.data.get("authorities").and_then(Value::as_array);
+        authorities.into_iter().flatten().any(|authority| {
+            let code = authority.get("code").and_then(Value::as_str);
+            let keys = authority.get("keys").and_then(Value::as_array);
+            code == Some(subject.agency.as_str()) && keys.into_iter().flatten().any(|named| named.as_str() == Some(key))
+        })
+    };
+    if subject.channel == Channel::Govern && events.len() == 1 && events.iter().all(named) {
+        return Ok(());
+    }
+    Err(Refusal::whole(Reason::KeyUnknown, format!("entry 0 names no key {key} of '{}'", subject.agency)))
 }
 
 /// Schemas themselves enter the log as `schema.registered`: that type has to stand before any schema does.

@@ -161,6 +161,10 @@ impl Core {
             if index != self.state.position().size {
                 return Err(Halt::Apart { sequence: ready.entry.sequence, size: self.state.position().size });
             }
+            if let Err(halt) = self.check_rules(index) {
+                stop = Some(halt);
+                break;
+            }
             if !fresh {
                 ready.screened = screen(&ready.entry, &self.registry, Trust::Nothing);
             }
@@ -173,22 +177,19 @@ impl Core {
             fresh = fresh && Arc::ptr_eq(&before, &self.registry);
             recorded.push(entry.recorded);
             entries.push(entry.encode());
-            if let Err(halt) = self.check_rules(index) {
-                stop = Some(halt);
-                break;
-            }
         }
         self.tail.append(&entries, &recorded)?;
         self.store.commit(&self.state.take())?;
         stop.map_or(Ok(()), Err)
     }
 
+    /// Before an entry: the entry that adopts unknown rules is folded itself, and served; nothing after it is.
     fn check_rules(&self, index: u64) -> Result<(), Halt> {
         if self.registry.rules > RULES_KNOWN {
             return Err(Halt::RulesUnknown { index, rules: self.registry.rules, known: RULES_KNOWN });
         }
-        if self.registry.origin.is_empty() {
-            return Err(Halt::NoLedger(format!("entry {index} was refused")));
+        if self.registry.origin.is_empty() && index > 0 {
+            return Err(Halt::NoLedger("it was refused".to_owned()));
         }
         Ok(())
     }
@@ -222,6 +223,7 @@ impl Core {
         let registry = self.registry.clone();
         for mut ready in screen_all(entries, &registry, Trust::Log) {
             let index = ready.entry.index;
+            self.check_rules(index)?;
             if !Arc::ptr_eq(&registry, &self.registry) {
                 ready.screened = screen(&ready.entry, &self.registry, Trust::Log);
             }
@@ -229,7 +231,6 @@ impl Core {
                 return Err(Halt::StateDiffers { index });
             }
             self.fold_one(&ready.entry, ready.screened, ready.entry.ruling.as_ref())?;
-            self.check_rules(index)?;
         }
         self.store.commit(&self.state.take()).map_err(Halt::from)
     }
