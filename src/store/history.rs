@@ -15,6 +15,7 @@ use super::keys::{self, Family};
 use super::layout::Layout;
 use super::moves::{Packer, moves};
 use super::row::{self, Cursor, put};
+use super::statements::Winners;
 use crate::event::Day;
 use crate::fold::rows::{Doubt, Figures, Move, Series, SeriesNumber, Step};
 use crate::limits::{STORE_BLOCK_SHARE, STORE_TABLE_CACHE_BYTES};
@@ -86,7 +87,10 @@ impl Head {
         if known == self.extent.chunks as usize {
             return Ok(());
         }
-        Err(Doubt(format!("series {} has {} chunks of history, {known} are known", self.series.path, self.extent.chunks)))
+        Err(Doubt(format!(
+            "series {} has {} chunks of history, {known} are known",
+            self.series.path, self.extent.chunks
+        )))
     }
 
     fn note(&self, index_last: u64, number: u64, is_table: bool) {
@@ -144,8 +148,36 @@ impl Head {
         asof::figures(table.as_deref().unwrap_or_default(), &days, day)
     }
 
+    /// Winners of a day after every move.
+    pub(super) fn winners(&self, number: SeriesNumber, disk: &Disk, day: Day) -> Result<Winners, Doubt> {
+        let find = |bytes: &[u8]| -> Result<Option<Winners>, Doubt> {
+            let mut found = None;
+            for step in moves(bytes)? {
+                let step = step?;
+                if let (true, Step::State { reported, verified }) = (step.day == day, step.step) {
+                    found = Some((reported, verified));
+                }
+            }
+            Ok(found)
+        };
+        if let Some(winners) = find(self.open.bytes())? {
+            return Ok(winners);
+        }
+        for chunk in self.extent.recent.iter().rev().chain(&self.extent.table) {
+            if let Some(winners) = find(&read_chunk(disk, number, *chunk)?)? {
+                return Ok(winners);
+            }
+        }
+        Ok((None, None))
+    }
+
     /// Moves from a place on: closed blocks by position in the directory, then the open one. `None` past the end.
-    pub(super) fn moves_from(&self, number: SeriesNumber, disk: &Disk, place: u32) -> Result<Option<(Vec<Move>, u32)>, Doubt> {
+    pub(super) fn moves_from(
+        &self,
+        number: SeriesNumber,
+        disk: &Disk,
+        place: u32,
+    ) -> Result<Option<(Vec<Move>, u32)>, Doubt> {
         if place > self.extent.chunks {
             return Ok(None);
         }
@@ -229,7 +261,13 @@ impl<'a> Weaver<'a> {
     }
 
     /// Appends a move to the history of a series.
-    pub(super) fn append(&mut self, number: SeriesNumber, head: &mut Head, step: &Move, writes: &mut Writes) -> Result<(), Doubt> {
+    pub(super) fn append(
+        &mut self,
+        number: SeriesNumber,
+        head: &mut Head,
+        step: &Move,
+        writes: &mut Writes,
+    ) -> Result<(), Doubt> {
         head.open.push(step)?;
         // What a move leaves standing can be told at once, except where the last day empties.
         let count = match &step.step {
@@ -278,7 +316,15 @@ impl<'a> Weaver<'a> {
         Ok(())
     }
 
-    fn chunk(&mut self, series: SeriesNumber, head: &mut Head, index_last: u64, stream: &[u8], table: bool, writes: &mut Writes) -> u64 {
+    fn chunk(
+        &mut self,
+        series: SeriesNumber,
+        head: &mut Head,
+        index_last: u64,
+        stream: &[u8],
+        table: bool,
+        writes: &mut Writes,
+    ) -> u64 {
         let number = self.next;
         let key = keys::number(Family::Chunk, number);
         writes.put(&key, chunk_payload(series, stream).finish(&key));
