@@ -177,11 +177,15 @@ pub const STORE_TABLE_BYTES_MIN: u32 = 4_096;
 /// Day tables of recently moved series kept in memory, in bytes: the next table is made from the last.
 pub const STORE_TABLE_CACHE_BYTES: usize = 16 * 1024 * 1024;
 /// Records in one packed row: a row of its own costs sled about a microsecond and 50 bytes of memory.
-pub const STORE_RECORDS_PER_ROW: u16 = 32;
+pub const STORE_RECORDS_PER_ROW: u16 = 8;
 /// Things in one packed row.
-pub const STORE_THINGS_PER_ROW: u16 = 16;
-/// Statements kept in the row of their day before they move to a page; pages of a long day are up to 16 times as large.
-pub const STORE_DAY_TAIL: u32 = 12;
+pub const STORE_THINGS_PER_ROW: u16 = 8;
+/// Statements kept in memory before they become a sorted run.
+pub const STORE_STATEMENTS_MEMORY: usize = 32_768;
+/// Bytes after which a row of a run of statements closes.
+pub const STORE_STATEMENT_ROW_BYTES: usize = 2_048;
+/// Winners of a series and day kept in memory, 100 bytes each: 180 stated series over a year. Others are read from history.
+pub const STORE_WINNERS_MEMORY: usize = 65_536;
 /// Lookup keys kept in memory before they become a sorted run.
 pub const STORE_INDEX_MEMORY_KEYS: usize = 65_536;
 /// Runs of one size merged into one of the next.
@@ -192,8 +196,12 @@ pub const STORE_INDEX_ROW_KEYS: u32 = 170;
 pub const STORE_MERGE_BATCH_ROWS: usize = 128;
 /// Runs of one size that may wait for a merge before commits wait for it too: each costs every lookup a probe.
 pub const STORE_INDEX_RUNS_MAX: usize = 32;
+/// How long a commit waits for such a merge; then it goes on, and the next one waits again.
+pub const STORE_MERGE_WAIT_MS: u64 = 10_000;
 /// sled never evicts a page written since it was opened: after this many bytes written it is closed and opened again.
 pub const STORE_REOPEN_BYTES: u64 = 192 * 1024 * 1024;
+/// How long sled may take to open its files; it takes well under a second for ten million events, but runs `sync` first.
+pub const STORE_OPEN_MS: u64 = 120_000;
 /// Page cache of sled for what is read.
 pub const STORE_CACHE_BYTES: usize = 64 * 1024 * 1024;
 /// Between two background flushes, in milliseconds: what is rewritten within it is written to disk once. What a crash loses

@@ -32,7 +32,9 @@ pub enum Halt {
         recorded: crate::event::Time,
     },
     /// Rules this binary does not have.
-    #[error("rules {rules} are in force before entry {index}; this binary knows rules up to {known}: install a newer jindo")]
+    #[error(
+        "rules {rules} are in force before entry {index}; this binary knows rules up to {known}: install a newer jindo"
+    )]
     RulesUnknown {
         /// Entry.
         index: u64,

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::beside::Beside;
 use super::disk::{Disk, Writes};
 use super::history::{self, Head, TableCache, Weaver};
 use super::index::{Index, IndexWriter};
@@ -23,7 +24,7 @@ use super::keys::{self, Family};
 use super::layout::{Fixed, Layout};
 use super::pack::{OpenRow, PackWriter};
 use super::reader::{Reader, Shared, Snapshot};
-use super::statements::{self, Winners};
+use super::statements::{StatementWriter, Statements, Winners};
 use super::{StoreError, row};
 use crate::event::Day;
 use crate::fold::rows::{Changes, Doubt, GovernanceRow, Position, Record, SeriesNumber, Step, Thing};
@@ -35,8 +36,8 @@ struct Mark {
     commits: u64,
     chunks: u64,
     amended: u64,
-    pages: u64,
     runs: u32,
+    statement_runs: u32,
 }
 
 /// The store, as its only writer holds it.
@@ -49,6 +50,8 @@ pub struct Store {
     things: OpenRow,
     tables: TableCache,
     index: IndexWriter,
+    statements: StatementWriter,
+    beside: Beside,
     flusher: Option<(Sender<()>, JoinHandle<()>)>,
 }
 
@@ -75,14 +78,23 @@ impl Store {
             return Err(Doubt("two series have one path".to_owned()).into());
         }
         let index = Arc::new(Index::load(&disk, &layout)?);
-        let snapshot = RwLock::new(Arc::new(Snapshot { position: mark.position.clone(), heads }));
-        let shared = Shared { layout, disk: disk.clone(), index: index.clone(), paths: RwLock::new(paths), snapshot };
+        let statements = Arc::new(Statements::load(&disk, &layout)?);
+        let shared = Shared {
+            layout,
+            disk: disk.clone(),
+            index: index.clone(),
+            statements: statements.clone(),
+            paths: RwLock::new(paths),
+            snapshot: RwLock::new(Arc::new(Snapshot { position: mark.position.clone(), heads })),
+        };
         Ok(Store {
             reader: Reader { shared: Arc::new(shared) },
             records: OpenRow::load::<Record>(&disk, layout.fixed.records_per_row, mark.position.records)?,
             things: OpenRow::load::<Thing>(&disk, layout.fixed.things_per_row, mark.position.things)?,
             tables: TableCache::default(),
-            index: IndexWriter::start(layout, disk.clone(), index)?,
+            index: IndexWriter::new(layout, index),
+            statements: StatementWriter::new(layout, statements),
+            beside: Beside::start(disk.clone(), layout.merge_rows)?,
             flusher: layout.flush_ms.map(|every_ms| start_flusher(&disk, every_ms)).transpose()?,
             disk,
             layout,
@@ -150,7 +162,8 @@ impl Store {
             let key = keys::series(*number);
             writes.put(&key, head_mut(&mut heads, *number)?.pack(&key)?);
         }
-        self.put_statements(changes, &mut mark, &mut writes)?;
+        let statements =
+            self.statements.prepare(&changes.statements, mark.commits, &mut mark.statement_runs, &mut writes)?;
         put_lists(changes, &mut writes)?;
         let index = self.index.prepare(&lookups, mark.commits, &mut mark.runs, &mut writes)?;
         let key = keys::single(Family::Mark);
@@ -159,8 +172,10 @@ impl Store {
         self.disk.apply(writes)?;
 
         history::note_made(&heads, self.mark.chunks, &made)?;
-        self.index.install(index, &mut mark.runs);
+        self.index.install(index, &mut mark.runs, &self.beside);
+        self.statements.install(statements, &changes.statements, &mut mark.statement_runs, &self.beside);
         self.show(heads, before.heads.len(), &mark.position);
+        self.reader.shared.statements.keep_winners(winners(changes));
         (self.mark, self.records, self.things) = (mark, records, things);
         self.disk.reopen_if_due()?;
         Ok(())
@@ -191,28 +206,6 @@ impl Store {
         }
     }
 
-    fn put_statements(&self, changes: &Changes, mark: &mut Mark, writes: &mut Writes) -> Result<(), Doubt> {
-        let mut winners: BTreeMap<(SeriesNumber, Day), Winners> = BTreeMap::new();
-        for (number, step) in &changes.moves {
-            if let Step::State { reported, verified } = step.step {
-                winners.insert((*number, step.day), (reported, verified));
-            }
-        }
-        let next = &mut mark.pages;
-        let rows: Vec<_> = changes.statements.iter().collect();
-        for day in rows.chunk_by(|left, right| (left.0.0, left.0.1) == (right.0.0, right.0.1)) {
-            let on = (day[0].0.0, day[0].0.1);
-            let entries: Vec<_> =
-                day.iter().map(|((_, _, time, ordinal), statement)| (*time, *ordinal, **statement)).collect();
-            let limit = (self.layout.day_tail, &mut *next);
-            statements::write(&self.disk, on, &entries, winners.remove(&on), limit, writes)?;
-        }
-        for (on, winners) in winners {
-            statements::write(&self.disk, on, &[], Some(winners), (self.layout.day_tail, &mut *next), writes)?;
-        }
-        Ok(())
-    }
-
     fn show(&self, heads: Vec<Arc<Head>>, known: usize, position: &Position) {
         let shared = &self.reader.shared;
         if heads.len() > known {
@@ -237,7 +230,7 @@ impl Store {
     /// [`StoreError::Doubt`] where that fails; the log is then folded again from an earlier commit.
     pub fn close(mut self) -> Result<(), StoreError> {
         self.stop_flusher();
-        self.index.stop();
+        self.beside.stop();
         Ok(self.disk.close()?)
     }
 
@@ -249,6 +242,11 @@ impl Store {
     }
 
     #[cfg(test)]
+    pub(super) fn flush(&self) -> Result<(), Doubt> {
+        self.disk.flush()
+    }
+
+    #[cfg(test)]
     pub(super) fn settle(&mut self) -> usize {
         self.index.settle()
     }
@@ -257,7 +255,7 @@ impl Store {
 impl Drop for Store {
     fn drop(&mut self) {
         self.stop_flusher();
-        self.index.stop();
+        self.beside.stop();
         // An error is kept: it means that the next opening starts from an earlier commit.
         let _ = self.disk.close();
     }
@@ -293,6 +291,14 @@ fn take_series(before: &[Arc<Head>], changes: &Changes) -> Result<Vec<Arc<Head>>
         }
     }
     Ok(heads)
+}
+
+/// Winners that a commit moved.
+fn winners(changes: &Changes) -> impl Iterator<Item = ((SeriesNumber, Day), Winners)> {
+    changes.moves.iter().filter_map(|(number, step)| match step.step {
+        Step::State { reported, verified } => Some(((*number, step.day), (reported, verified))),
+        Step::Add(_) => None,
+    })
 }
 
 fn head_mut(heads: &mut [Arc<Head>], number: SeriesNumber) -> Result<&mut Head, StoreError> {

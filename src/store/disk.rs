@@ -8,7 +8,9 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
 
 use sled::InlineArray;
 
@@ -17,8 +19,13 @@ use super::seal;
 use crate::fold::rows::Doubt;
 
 /// Rows in one leaf. Leaves are written and read whole: small ones keep a changed row and a cold read cheap, large ones
-/// compress better. Measured: 128.
-pub(super) const LEAF_ROWS: usize = 128;
+/// compress better. Measured: 32.
+pub(super) const LEAF_ROWS: usize = 32;
+/// Rows are packed already: compressing harder costs more than it saves.
+const ZSTD_LEVEL: i32 = -3;
+/// Flushing is ours: sled's own thread aborts the process on an error. Without one, though, every range it reads ends in a
+/// flush. So it has one that wakes in ten years.
+const NEVER_MS: usize = 315_360_000_000;
 type Db = sled::Db<LEAF_ROWS>;
 
 /// What one commit writes, and how much.
@@ -51,6 +58,7 @@ pub(super) struct Disk {
     directory: PathBuf,
     cache_bytes: usize,
     reopen_bytes: u64,
+    open_ms: u64,
     /// Empty while closed. The first handle is for writing.
     handles: RwLock<Vec<Mutex<Db>>>,
     turn: AtomicUsize,
@@ -87,6 +95,7 @@ impl Disk {
             directory: directory.to_owned(),
             cache_bytes: layout.cache_bytes,
             reopen_bytes: layout.reopen_bytes,
+            open_ms: layout.open_ms,
             handles: RwLock::new(Vec::new()),
             turn: AtomicUsize::new(0),
             written: AtomicU64::new(0),
@@ -101,18 +110,40 @@ impl Disk {
     }
 
     fn handles_on(&self, count: usize) -> Result<Vec<Mutex<Db>>, Doubt> {
-        // Flushing is ours: sled's own flusher aborts the process on an error.
         let config = sled::Config::new()
             .path(seal::database(&self.directory))
             .cache_capacity_bytes(self.cache_bytes)
-            .flush_every_ms(None)
-            .zstd_compression_level(1);
-        caught("open its files", || {
-            let db: Db = config.open()?;
-            let mut handles: Vec<Mutex<Db>> = (1..count).map(|_| Mutex::new(db.clone())).collect();
-            handles.push(Mutex::new(db));
-            Ok(handles)
+            .flush_every_ms(Some(NEVER_MS))
+            .zstd_compression_level(ZSTD_LEVEL);
+        // Where its files are damaged sled may wait for itself forever while it opens them: so it gets a thread and a time.
+        let (opened, opening) = channel();
+        let open = move || opened.send(caught("open its files", || config.open::<LEAF_ROWS>())).unwrap_or_default();
+        let thread = std::thread::Builder::new().name("store-open".to_owned()).spawn(open);
+        thread.map_err(|error| Doubt(format!("no thread for opening the store: {error}")))?;
+        let wait = Duration::from_millis(self.open_ms);
+        let db = opening.recv_timeout(wait).map_err(|_| Doubt("sled does not open its files".to_owned()))??;
+        let mut handles: Vec<Mutex<Db>> = (1..count).map(|_| Mutex::new(db.clone())).collect();
+        handles.push(Mutex::new(db));
+        Ok(handles)
+    }
+
+    /// Flushes and drops handles nobody else holds. After a failure they are left as they are: sled flushes once more when
+    /// the last one is dropped, and aborts the process if that fails.
+    fn release(&self, handles: Vec<Mutex<Db>>) -> Result<(), Doubt> {
+        let flushed = match (self.check(), handles.first()) {
+            (Err(doubt), _) => Err(doubt),
+            (Ok(()), Some(handle)) => self.call("flush", &lock(handle), |db| db.flush().map(drop)),
+            (Ok(()), None) => Ok(()),
+        };
+        if let Err(doubt) = flushed {
+            std::mem::forget(handles);
+            return Err(doubt);
+        }
+        caught("close", || {
+            drop(handles);
+            Ok(())
         })
+        .map_err(|doubt| self.fail(doubt))
     }
 
     fn check(&self) -> Result<(), Doubt> {
@@ -156,9 +187,13 @@ impl Disk {
     }
 
     /// Up to `limit` rows with keys from `from` to before `to`. sled copies a whole leaf of references for a range: for
-    /// single rows use [`Disk::get`].
+    /// single rows use [`Disk::get`]. And it does not stop at the end of a range that it was given, it looks for more in
+    /// every leaf to the end of the tree: so it is given none, and stopped here.
     pub(super) fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<(InlineArray, InlineArray)>, Doubt> {
-        self.with("read a range", |db| db.range(from.to_vec()..to.to_vec()).take(limit).collect())
+        self.with("read a range", |db| {
+            let rows = db.range(from.to_vec()..).take(limit);
+            rows.take_while(|row| row.as_ref().map_or(true, |(key, _)| key.as_ref() < to)).collect()
+        })
     }
 
     /// Every row with keys from `from` to before `to`, read in parts.
@@ -229,13 +264,8 @@ impl Disk {
         self.with("flush", |db| db.flush().map(drop))?;
         let mut handles = self.handles.write().unwrap_or_else(PoisonError::into_inner);
         let count = handles.len();
-        let closing = std::mem::take(&mut *handles);
-        *handles = caught("close", || {
-            drop(closing);
-            Ok(())
-        })
-        .and_then(|()| self.handles_on(count))
-        .map_err(|doubt| self.fail(doubt))?;
+        self.release(std::mem::take(&mut *handles))?;
+        *handles = self.handles_on(count).map_err(|doubt| self.fail(doubt))?;
         self.written.store(0, Ordering::Relaxed);
         self.reopened.fetch_add(1, Ordering::Relaxed);
         Ok(())
@@ -243,19 +273,22 @@ impl Disk {
 
     /// Flushes and closes; a sound database is sealed. Everything asked of it afterwards is an error.
     pub(super) fn close(&self) -> Result<(), Doubt> {
-        let sound = self.check().is_ok();
         let _turn = lock(&self.flushing);
         let mut handles = self.handles.write().unwrap_or_else(PoisonError::into_inner);
         if handles.is_empty() {
             return Ok(());
         }
-        let closing = std::mem::take(&mut *handles);
-        caught("close", || {
-            let flushed = closing.first().map_or(Ok(()), |handle| lock(handle).flush().map(drop));
-            drop(closing);
-            flushed
-        })
-        .map_err(|doubt| self.fail(doubt))?;
-        if sound { seal::seal(&self.directory) } else { Ok(()) }
+        self.release(std::mem::take(&mut *handles))?;
+        seal::seal(&self.directory)
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // Closed in order it is empty by now; a store that failed to open is not.
+        let handles = std::mem::take(self.handles.get_mut().unwrap_or_else(PoisonError::into_inner));
+        if !handles.is_empty() {
+            let _ = self.release(handles);
+        }
     }
 }

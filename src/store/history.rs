@@ -15,6 +15,7 @@ use super::keys::{self, Family};
 use super::layout::Layout;
 use super::moves::{Packer, moves};
 use super::row::{self, Cursor, put};
+use super::statements::Winners;
 use crate::event::Day;
 use crate::fold::rows::{Doubt, Figures, Move, Series, SeriesNumber, Step};
 use crate::limits::{STORE_BLOCK_SHARE, STORE_TABLE_CACHE_BYTES};
@@ -145,6 +146,29 @@ impl Head {
         take(self.open.bytes())?;
         let table = table.map(|table| read_chunk(disk, number, table)).transpose()?;
         asof::figures(table.as_deref().unwrap_or_default(), &days, day)
+    }
+
+    /// Winners of a day after every move.
+    pub(super) fn winners(&self, number: SeriesNumber, disk: &Disk, day: Day) -> Result<Winners, Doubt> {
+        let find = |bytes: &[u8]| -> Result<Option<Winners>, Doubt> {
+            let mut found = None;
+            for step in moves(bytes)? {
+                let step = step?;
+                if let (true, Step::State { reported, verified }) = (step.day == day, step.step) {
+                    found = Some((reported, verified));
+                }
+            }
+            Ok(found)
+        };
+        if let Some(winners) = find(self.open.bytes())? {
+            return Ok(winners);
+        }
+        for chunk in self.extent.recent.iter().rev().chain(&self.extent.table) {
+            if let Some(winners) = find(&read_chunk(disk, number, *chunk)?)? {
+                return Ok(winners);
+            }
+        }
+        Ok((None, None))
     }
 
     /// Moves from a place on: closed blocks by position in the directory, then the open one. `None` past the end.

@@ -6,18 +6,18 @@
 //! removal of those it replaces. What a crash leaves half-written belongs to no run and is removed when the store is opened.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
-use std::thread::JoinHandle;
+use std::time::Duration;
 
+use super::beside::{Bench, Beside, remove_orphans};
 use super::disk::{Disk, Writes};
 use super::keys::{self, Family};
 use super::layout::Layout;
 use super::row::{self, Cursor};
 use super::run::{Builder, Run};
 use crate::fold::rows::{Doubt, LookupKey};
-use crate::limits::STORE_INDEX_RUNS_MAX;
+use crate::limits::{STORE_INDEX_RUNS_MAX, STORE_MERGE_WAIT_MS};
 
 /// What lookups ask.
 #[derive(Default)]
@@ -78,49 +78,26 @@ impl Index {
             Ok(())
         })?;
         known.runs.sort_by_key(|run| (std::cmp::Reverse(run.level), run.number));
+        let numbers: Vec<u32> = known.runs.iter().map(|run| run.number).collect();
         for family in [Family::RunRow, Family::Filter] {
-            remove_orphans(disk, family, &known.runs, layout.merge_rows)?;
+            remove_orphans(disk, family, &numbers, layout.merge_rows)?;
         }
         Ok(Index { known: RwLock::new(known) })
     }
 }
 
-fn remove_orphans(disk: &Disk, family: Family, runs: &[Arc<Run>], limit: usize) -> Result<(), Doubt> {
-    let mut from = keys::single(family).to_vec();
-    while let Some((key, _)) = disk.range(&from, &keys::after(family), 1)?.first() {
-        let number = keys::first_of(key).ok_or_else(|| row::doubt(key, "has a malformed key"))?;
-        if runs.iter().any(|run| run.number == number) {
-            from = keys::pair(family, number, u32::MAX).to_vec();
-            from.push(0);
-            continue;
-        }
-        let mut writes = Writes::default();
-        for (key, _) in disk.range(key, &keys::pair(family, number, u32::MAX), limit)? {
-            writes.remove(&key);
-        }
-        disk.apply(writes)?;
-    }
-    Ok(())
-}
-
-enum Job {
-    Merge { number: u32, inputs: Vec<Arc<Run>> },
-    Discard(Vec<Arc<Run>>),
-}
-
-type Merged = Result<(Run, Vec<Arc<Run>>), Doubt>;
+/// A merged run and those it replaces.
+type Merged = (Arc<Run>, Vec<Arc<Run>>);
 
 /// The writing side: belongs to the committing thread.
 pub(super) struct IndexWriter {
     layout: Layout,
     index: Arc<Index>,
-    jobs: Option<Sender<Job>>,
-    merged: Receiver<Merged>,
+    done: Sender<Result<Merged, Doubt>>,
+    merged: Receiver<Result<Merged, Doubt>>,
     merging: bool,
     /// A result that is waiting for the next commit.
-    arrived: Option<Merged>,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    arrived: Option<Result<Merged, Doubt>>,
 }
 
 /// What one commit changes, to be made known once it is in.
@@ -130,29 +107,13 @@ pub(super) struct IndexChange {
     journal: Option<u64>,
     /// Memory became this run.
     flushed: Option<Arc<Run>>,
-    merged: Option<(Arc<Run>, Vec<Arc<Run>>)>,
+    merged: Option<Merged>,
 }
 
 impl IndexWriter {
-    pub(super) fn start(layout: Layout, disk: Arc<Disk>, index: Arc<Index>) -> Result<Self, Doubt> {
-        let (jobs, todo) = channel();
+    pub(super) fn new(layout: Layout, index: Arc<Index>) -> Self {
         let (done, merged) = channel();
-        let stop = Arc::new(AtomicBool::new(false));
-        let worker = Worker { layout, disk, stop: stop.clone() };
-        let thread = std::thread::Builder::new()
-            .name("store-merge".to_owned())
-            .spawn(move || worker.run(&todo, &done))
-            .map_err(|error| Doubt(format!("no thread for merging the lookup index: {error}")))?;
-        Ok(IndexWriter {
-            layout,
-            index,
-            jobs: Some(jobs),
-            merged,
-            merging: false,
-            arrived: None,
-            stop,
-            thread: Some(thread),
-        })
+        IndexWriter { layout, index, done, merged, merging: false, arrived: None }
     }
 
     /// Adds new keys to a commit. `next` is the number of the next run and is moved on.
@@ -195,7 +156,7 @@ impl IndexWriter {
         Ok(change)
     }
 
-    fn take_merged(&mut self, writes: &mut Writes) -> Result<Option<(Arc<Run>, Vec<Arc<Run>>)>, Doubt> {
+    fn take_merged(&mut self, writes: &mut Writes) -> Result<Option<Merged>, Doubt> {
         if !self.merging {
             return Ok(None);
         }
@@ -204,18 +165,19 @@ impl IndexWriter {
             known.runs.iter().filter(|run| run.level == 0).count() >= STORE_INDEX_RUNS_MAX.max(self.layout.fanout)
         };
         let arrived = self.arrived.take();
-        let result = arrived.or_else(|| if crowded { self.merged.recv().ok() } else { self.merged.try_recv().ok() });
+        let wait = Duration::from_millis(if crowded { STORE_MERGE_WAIT_MS } else { 0 });
+        let result = arrived.or_else(|| self.merged.recv_timeout(wait).ok());
         let Some(result) = result else { return Ok(None) };
         self.merging = false;
         let (run, inputs) = result?;
         run.put(writes);
         inputs.iter().for_each(|input| input.remove(writes));
-        Ok(Some((Arc::new(run), inputs)))
+        Ok(Some((run, inputs)))
     }
 
     /// Makes a commit's keys known, after it is in, and sees whether runs are to be merged. `next` as in `prepare`, and
     /// to be kept with the next commit: rows under a number it lost are orphans.
-    pub(super) fn install(&mut self, change: IndexChange, next: &mut u32) {
+    pub(super) fn install(&mut self, change: IndexChange, next: &mut u32, beside: &Beside) {
         let mut known = self.index.known.write().unwrap_or_else(PoisonError::into_inner);
         known.memory.extend(change.memory);
         known.journals.extend(change.journal);
@@ -228,7 +190,8 @@ impl IndexWriter {
             known.runs.retain(|run| inputs.iter().all(|input| input.number != run.number));
             known.runs.push(run);
             known.runs.sort_by_key(|run| (std::cmp::Reverse(run.level), run.number));
-            self.send(Job::Discard(inputs));
+            // A failure is kept by the disk; rows left behind are removed at the next opening.
+            beside.run(move |bench| inputs.iter().for_each(|run| drop(bench.remove(run.keys()))));
         }
         if self.merging {
             return;
@@ -236,16 +199,16 @@ impl IndexWriter {
         let levels = known.runs.iter().map(|run| run.level).max().unwrap_or(0);
         let of_level = |level: u8| known.runs.iter().filter(move |run| run.level == level);
         if let Some(level) = (0..=levels).find(|level| of_level(*level).count() >= self.layout.fanout) {
-            let inputs = of_level(level).take(self.layout.fanout).cloned().collect();
+            let inputs: Vec<_> = of_level(level).take(self.layout.fanout).cloned().collect();
+            let (number, row_keys, done) = (*next, self.layout.fixed.row_keys, self.done.clone());
             self.merging = true;
-            self.send(Job::Merge { number: *next, inputs });
             *next += 1;
+            beside.run(move |bench| {
+                if let Some(merged) = merge(bench, number, &inputs, row_keys).transpose() {
+                    let _ = done.send(merged.map(|run| (Arc::new(run), inputs)));
+                }
+            });
         }
-    }
-
-    fn send(&self, job: Job) {
-        // A worker that is gone has failed the disk: the next commit says so.
-        let _ = self.jobs.as_ref().map(|jobs| jobs.send(job));
     }
 
     /// Waits until the running merge, if any, is done; the next commit takes it in. Gives the number of runs.
@@ -258,73 +221,25 @@ impl IndexWriter {
     }
 }
 
-impl IndexWriter {
-    /// Ends the thread; a merge under way is given up.
-    pub(super) fn stop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        self.jobs = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+/// Merges runs into one; `None` when it is time to stop.
+fn merge(bench: &Bench, number: u32, inputs: &[Arc<Run>], row_keys: u32) -> Result<Option<Run>, Doubt> {
+    let level = inputs.iter().map(|run| run.level).max().unwrap_or(0) + 1;
+    let entries = inputs.iter().map(|run| run.len()).sum();
+    let mut builder = Builder::new(number, level, entries, row_keys);
+    let mut scans: Vec<_> = inputs.iter().map(|run| run.scan(&bench.disk)).collect();
+    let mut heads = scans.iter_mut().map(|scan| scan.next()).collect::<Result<Vec<_>, _>>()?;
+    let mut writes = Writes::default();
+    let least = |heads: &[Option<(LookupKey, u64)>]| {
+        let entries = heads.iter().enumerate().filter_map(|(at, head)| head.map(|(key, number)| (key, number, at)));
+        entries.min()
+    };
+    while let Some((key, value, at)) = least(&heads) {
+        builder.push(&key, value, &mut writes);
+        heads[at] = scans[at].next()?;
+        if !bench.write(&mut writes)? {
+            return Ok(None);
         }
     }
-}
-
-/// The merging thread.
-struct Worker {
-    layout: Layout,
-    disk: Arc<Disk>,
-    stop: Arc<AtomicBool>,
-}
-
-impl Worker {
-    fn run(&self, todo: &Receiver<Job>, done: &Sender<Merged>) {
-        while let Ok(job) = todo.recv() {
-            if self.stop.load(Ordering::Relaxed) {
-                return;
-            }
-            match job {
-                Job::Merge { number, inputs } => match self.merge(number, &inputs) {
-                    Ok(None) => return,
-                    Ok(Some(run)) => drop(done.send(Ok((run, inputs)))),
-                    Err(doubt) => drop(done.send(Err(doubt))),
-                },
-                Job::Discard(runs) => {
-                    for run in runs {
-                        // A failure is kept by the disk; rows left behind are removed at the next opening.
-                        let _ = run.discard(self.layout.merge_rows, |writes| self.apply(writes).map(drop));
-                    }
-                }
-            }
-        }
-    }
-
-    /// Writes beside the committing thread; `false` when it is time to stop.
-    fn apply(&self, writes: Writes) -> Result<bool, Doubt> {
-        if self.stop.load(Ordering::Relaxed) {
-            return Ok(false);
-        }
-        self.disk.apply_beside(writes).map(|()| true)
-    }
-
-    fn merge(&self, number: u32, inputs: &[Arc<Run>]) -> Result<Option<Run>, Doubt> {
-        let level = inputs.iter().map(|run| run.level).max().unwrap_or(0) + 1;
-        let entries = inputs.iter().map(|run| run.len()).sum();
-        let mut builder = Builder::new(number, level, entries, self.layout.fixed.row_keys);
-        let mut scans: Vec<_> = inputs.iter().map(|run| run.scan(&self.disk)).collect();
-        let mut heads = scans.iter_mut().map(|scan| scan.next()).collect::<Result<Vec<_>, _>>()?;
-        let mut writes = Writes::default();
-        let least = |heads: &[Option<(LookupKey, u64)>]| {
-            let entries = heads.iter().enumerate().filter_map(|(at, head)| head.map(|(key, number)| (key, number, at)));
-            entries.min()
-        };
-        while let Some((key, value, at)) = least(&heads) {
-            builder.push(&key, value, &mut writes);
-            heads[at] = scans[at].next()?;
-            if writes.rows() >= self.layout.merge_rows as u64 && !self.apply(std::mem::take(&mut writes))? {
-                return Ok(None);
-            }
-        }
-        let run = builder.finish(&mut writes)?;
-        Ok(self.apply(writes)?.then_some(run))
-    }
+    let run = builder.finish(&mut writes)?;
+    Ok(bench.write_rest(&mut writes)?.then_some(run))
 }

@@ -3,7 +3,7 @@
 //! Three rules, each worth a factor of ten in sled (a leaf that one row changed is written whole):
 //! 1. What grows is keyed by a running number, never by its name: new rows touch the last leaf of their family only.
 //! 2. A row that closed is never written again. What changes later is appended beside it and found by the lookup index.
-//! 3. Rows that do change are few: one per series, one per series and day.
+//! 3. Rows that do change are few: one per series, one per signing key.
 //!
 //! Keys of up to seven bytes live inside sled's leaf without an allocation, so running numbers take six bytes.
 
@@ -17,12 +17,8 @@ pub(super) enum Family {
     Mark = 0x02,
     /// `progress`: series number → current state and open block of its history. Changes.
     Series = 0x10,
-    /// Statements of a series on a day: series, day → winners and newest statements. Changes.
-    Day = 0x11,
     /// State of a signing key's chain: public key → row. Changes.
     Chain = 0x12,
-    /// Older statements of a day: running number → page.
-    Page = 0x20,
     /// Which series a chunk belongs to and up to where it reaches: first chunk number of a commit → list.
     Directory = 0x21,
     /// `history`: running number → closed block of moves, or day table.
@@ -45,6 +41,12 @@ pub(super) enum Family {
     Filter = 0x32,
     /// Keys of a run: run number, row → sorted keys and numbers.
     RunRow = 0x33,
+    /// Statements of one commit that are in no run yet: commit number → list.
+    StatementJournal = 0x38,
+    /// A sorted run of statements: run number → size and what its rows begin with.
+    StatementRun = 0x39,
+    /// Statements of a run: run number, row → sorted statements.
+    StatementRow = 0x3A,
     /// Records: ordinal ÷ records per row → packed records as first accepted. Last, because sled splits the last leaf of the
     /// tree so that appended rows leave full leaves behind.
     Record = 0xF0,
@@ -72,11 +74,6 @@ pub(super) fn series(number: u32) -> [u8; 5] {
     let mut key = [Family::Series as u8; 5];
     key[1..].copy_from_slice(&number.to_be_bytes());
     key
-}
-
-/// Series and day; days before 1970 sort before it.
-pub(super) fn day(series: u32, day: i32) -> [u8; 9] {
-    pair(Family::Day, series, day.cast_unsigned() ^ 0x8000_0000)
 }
 
 /// Two numbers: run and part.
@@ -124,10 +121,6 @@ mod tests {
             assert_eq!(number_of(&number(Family::Chunk, pair[1])), Some(pair[1]));
         }
         assert!(number(Family::Chunk, (1 << 48) - 1)[..] < after(Family::Chunk)[..]);
-        for days in [i32::MIN, -1, 0, 1, i32::MAX].windows(2) {
-            assert!(day(3, days[0]) < day(3, days[1]));
-        }
-        assert!(day(3, i32::MAX) < day(4, i32::MIN));
         assert!(event(Family::Governance, 5, u16::MAX) < event(Family::Governance, 6, 0));
         assert_eq!(first_of(&pair(Family::RunRow, 77, 5)), Some(77));
     }

@@ -15,8 +15,12 @@ pub struct Layout {
     pub block_bytes_max: u32,
     /// Bytes of moves after which a day table is cut, at least.
     pub table_bytes_min: u32,
-    /// Statements in the row of their day.
-    pub day_tail: u32,
+    /// Statements in memory.
+    pub memory_statements: usize,
+    /// Bytes of a row of a run of statements.
+    pub statement_row_bytes: usize,
+    /// Winners in memory.
+    pub memory_winners: usize,
     /// Lookup keys in memory.
     pub memory_keys: usize,
     /// Runs merged into one.
@@ -25,6 +29,8 @@ pub struct Layout {
     pub merge_rows: usize,
     /// Bytes written before the database is closed and opened again.
     pub reopen_bytes: u64,
+    /// How long opening may take.
+    pub open_ms: u64,
     /// sled's page cache.
     pub cache_bytes: usize,
     /// Handles on the database, at least two.
@@ -58,11 +64,14 @@ impl Default for Layout {
             block_bytes_min: limits::STORE_BLOCK_BYTES_MIN,
             block_bytes_max: limits::STORE_BLOCK_BYTES_MAX,
             table_bytes_min: limits::STORE_TABLE_BYTES_MIN,
-            day_tail: limits::STORE_DAY_TAIL,
+            memory_statements: limits::STORE_STATEMENTS_MEMORY,
+            statement_row_bytes: limits::STORE_STATEMENT_ROW_BYTES,
+            memory_winners: limits::STORE_WINNERS_MEMORY,
             memory_keys: limits::STORE_INDEX_MEMORY_KEYS,
             fanout: limits::STORE_INDEX_FANOUT,
             merge_rows: limits::STORE_MERGE_BATCH_ROWS,
             reopen_bytes: limits::STORE_REOPEN_BYTES,
+            open_ms: limits::STORE_OPEN_MS,
             cache_bytes: limits::STORE_CACHE_BYTES,
             handles: limits::STORE_HANDLES,
             flush_ms: Some(limits::STORE_FLUSH_MS),
@@ -79,11 +88,14 @@ impl Layout {
             block_bytes_min: 12,
             block_bytes_max: 40,
             table_bytes_min: 30,
-            day_tail: 2,
+            memory_statements: 7,
+            statement_row_bytes: 20,
+            memory_winners: 3,
             memory_keys: 10,
             fanout: 2,
             merge_rows: 2,
             reopen_bytes: 20_000,
+            open_ms: 20_000,
             cache_bytes: 1 << 20,
             handles: 3,
             flush_ms: None,

@@ -11,6 +11,7 @@
 //! Never decides what a change means ([`crate::fold`]), never reads the log.
 
 mod asof;
+mod beside;
 mod commit;
 mod disk;
 mod history;

@@ -38,6 +38,18 @@ const IS_APPROXIMATE: u8 = 8;
 /// Its time is whole seconds.
 const SECONDS: u8 = 16;
 
+/// Whole units of an amount of millionths, if it is whole. Division of 128 bits is slow, and few amounts need it.
+fn units(amount: i128) -> Option<i128> {
+    match i64::try_from(amount) {
+        Ok(small) => (small % UNIT as i64 == 0).then_some((small / UNIT as i64).into()),
+        Err(_) => (amount % UNIT == 0).then_some(amount / UNIT),
+    }
+}
+
+fn units_of(ns: i128, unit_ns: i64) -> i128 {
+    i64::try_from(ns).map_or_else(|_| ns / i128::from(unit_ns), |small| (small / unit_ns).into())
+}
+
 fn kind_of(step: &Step) -> u8 {
     match step {
         Step::Add(_) => ADDITIVE,
@@ -99,7 +111,7 @@ impl Packer {
 fn put_tally(bytes: &mut Vec<u8>, tally: &Tally) {
     let amounts = [(VALUE, tally.value), (VERIFIED, tally.verified), (LOOSE, tally.loose)];
     let counts = [(DISPUTED, tally.disputed), (PROVISIONAL, tally.provisional), (APPROXIMATE, tally.approximate)];
-    let whole = amounts.iter().all(|(_, amount)| amount % UNIT == 0);
+    let whole = amounts.iter().all(|(_, amount)| units(*amount).is_some());
     let mut mask = if whole { WHOLE } else { 0 };
     mask |= if tally.count == 1 { 0 } else { COUNT };
     mask |= amounts.iter().filter(|(_, amount)| *amount != 0).fold(0, |mask, (bit, _)| mask | bit);
@@ -109,7 +121,7 @@ fn put_tally(bytes: &mut Vec<u8>, tally: &Tally) {
         put_signed(bytes, tally.count.into());
     }
     for (_, amount) in amounts.iter().filter(|(bit, _)| mask & bit != 0) {
-        put_signed(bytes, if whole { amount / UNIT } else { *amount });
+        put_signed(bytes, units(*amount).filter(|_| whole).unwrap_or(*amount));
     }
     for (_, count) in counts.iter().filter(|(bit, _)| mask & bit != 0) {
         put_signed(bytes, (*count).into());
@@ -160,19 +172,20 @@ fn get_state(cursor: &mut Cursor<'_>, day: Day) -> Option<Step> {
 /// A statement, its time counted from the start of `day`.
 pub(super) fn put_statement(bytes: &mut Vec<u8>, day: Day, statement: &Statement) {
     let offset = i128::from(statement.time.ns()) - i128::from(day.number()) * i128::from(SECOND_NS) * 86_400;
-    let (seconds, value) = (offset % i128::from(SECOND_NS) == 0, statement.value.millionths());
-    let whole = value % UNIT == 0;
+    let seconds = statement.time.ns() % SECOND_NS == 0;
+    let value = statement.value.millionths();
+    let whole = units(value);
     bytes.push(
         if statement.verified { IS_VERIFIED } else { 0 }
             | if statement.disputed { IS_DISPUTED } else { 0 }
             | if statement.provisional { IS_PROVISIONAL } else { 0 }
             | if statement.approximate { IS_APPROXIMATE } else { 0 }
             | if seconds { SECONDS } else { 0 }
-            | if whole { WHOLE } else { 0 },
+            | if whole.is_some() { WHOLE } else { 0 },
     );
-    put_signed(bytes, if seconds { offset / i128::from(SECOND_NS) } else { offset });
+    put_signed(bytes, if seconds { units_of(offset, SECOND_NS) } else { offset });
     put(bytes, statement.ordinal);
-    put_signed(bytes, if whole { value / UNIT } else { value });
+    put_signed(bytes, whole.unwrap_or(value));
 }
 
 /// Reads back [`put_statement`].

@@ -16,8 +16,8 @@ use crate::limits::SPLIT_VALUES_MAX;
 
 use view::{
     AgencyView, BreakView, FigureView, ForecastView, IndicatorView, IndicatorsView, LastReport, OwnerView, PartView,
-    PeriodView, RevisionView, SourceView, SplitValue, SplitView, StageView, StatusView, SuccessionView, TargetState, TargetView,
-    precision_word,
+    PeriodView, RevisionView, SourceView, SplitValue, SplitView, StageView, StatusView, SuccessionView, TargetState,
+    TargetView, precision_word,
 };
 
 /// The moment that is asked for.
@@ -309,7 +309,8 @@ impl Builder<'_> {
     fn succession(&self, split: &str, value: &str) -> Option<SuccessionView> {
         let region = self.registry.regions.get(value).filter(|_| matches!(split, "region" | "bloc"))?;
         let begun = |day: Day| day <= self.moment.as_of;
-        let until = region.info.valid_to.filter(|last| begun(last.last_day().plus(1)) && region.info.successor.is_some());
+        let until =
+            region.info.valid_to.filter(|last| begun(last.last_day().plus(1)) && region.info.successor.is_some());
         let predecessors: Vec<_> = region.predecessors.iter().filter(|(_, first)| begun(*first)).cloned().collect();
         let successor = region.info.successor.clone().filter(|_| until.is_some());
         (until.is_some() || !predecessors.is_empty()).then_some(SuccessionView { until, successor, predecessors })

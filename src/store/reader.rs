@@ -14,7 +14,8 @@ use super::history::Head;
 use super::index::Index;
 use super::keys::{self, Family};
 use super::layout::Layout;
-use super::{pack, row, statements};
+use super::statements::{Statements, Winners};
+use super::{pack, row};
 use crate::event::Day;
 use crate::fold::lookup;
 use crate::fold::rows::{
@@ -28,6 +29,7 @@ pub(super) struct Shared {
     pub(super) layout: Layout,
     pub(super) disk: Arc<Disk>,
     pub(super) index: Arc<Index>,
+    pub(super) statements: Arc<Statements>,
     /// Numbers by path. Only grows; a view looks at no number beyond its own.
     pub(super) paths: RwLock<BTreeMap<Arc<str>, SeriesNumber>>,
     pub(super) snapshot: RwLock<Arc<Snapshot>>,
@@ -211,6 +213,13 @@ impl Reader {
         self.events_until(Family::Forecast, size)
     }
 
+    fn other_statements(&self, series: SeriesNumber, day: Day) -> Vec<Result<Statement, Doubt>> {
+        match self.shared.statements.standing(&self.shared.disk, series, day) {
+            Ok(standing) => standing.into_iter().skip(1).map(Ok).collect(),
+            Err(doubt) => vec![Err(doubt)],
+        }
+    }
+
     fn events_until(&self, family: Family, size: u64) -> Result<Vec<GovernanceRow>, Doubt> {
         let mut events = Vec::new();
         self.shared.disk.each(&keys::single(family), &keys::event(family, size, 0), |key, value| {
@@ -253,19 +262,21 @@ impl Rows for Reader {
         series: SeriesNumber,
         day: Day,
     ) -> Box<dyn Iterator<Item = Result<Statement, Doubt>> + 'a> {
-        // The first one is known without reading the pages; who asks for a second one pays for them.
-        let disk = &self.shared.disk;
-        let first = match statements::winners(disk, series, day) {
+        // The first one is known from history; who asks for a second one pays for the runs.
+        let first = match self.winners(series, day) {
             Ok((Some(first), _)) => first,
-            Ok((None, _)) => return all_statements(disk, series, day, 0),
+            Ok((None, _)) => return Box::new(std::iter::empty()),
             Err(doubt) => return Box::new(std::iter::once(Err(doubt))),
         };
-        let rest = std::iter::once_with(move || all_statements(disk, series, day, 1)).flatten();
+        let rest = std::iter::once_with(move || self.other_statements(series, day)).flatten();
         Box::new(std::iter::once(Ok(first)).chain(rest))
     }
 
-    fn winners(&self, series: SeriesNumber, day: Day) -> Result<(Option<Statement>, Option<Statement>), Doubt> {
-        statements::winners(&self.shared.disk, series, day)
+    fn winners(&self, series: SeriesNumber, day: Day) -> Result<Winners, Doubt> {
+        self.shared.statements.winners((series, day), || match self.snapshot().heads.get(series as usize) {
+            Some(head) => head.winners(series, &self.shared.disk, day),
+            None => Ok((None, None)),
+        })
     }
 
     fn series(&self, path: &str) -> Result<Option<(SeriesNumber, Series)>, Doubt> {
@@ -279,17 +290,5 @@ impl Rows for Reader {
     fn chain(&self, key: &str) -> Result<Option<ChainRow>, Doubt> {
         let key = keys::text(Family::Chain, key);
         self.shared.disk.get(&key)?.map(|value| row::unpack(&key, &value)).transpose()
-    }
-}
-
-fn all_statements<'a>(
-    disk: &'a Disk,
-    series: SeriesNumber,
-    day: Day,
-    skip: usize,
-) -> Box<dyn Iterator<Item = Result<Statement, Doubt>> + 'a> {
-    match statements::standing(disk, series, day) {
-        Ok(standing) => Box::new(standing.into_iter().skip(skip).map(Ok)),
-        Err(doubt) => Box::new(std::iter::once(Err(doubt))),
     }
 }

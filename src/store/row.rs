@@ -98,6 +98,9 @@ pub(super) fn put(buffer: &mut Vec<u8>, mut value: u64) {
 /// Appends a signed number, small magnitudes short.
 pub(super) fn put_signed(buffer: &mut Vec<u8>, value: i128) {
     let mut folded = (value << 1 ^ value >> 127).cast_unsigned();
+    if let Ok(small) = u64::try_from(folded) {
+        return put(buffer, small);
+    }
     while folded >= 0x80 {
         buffer.push(folded as u8 | 0x80);
         folded >>= 7;
@@ -153,6 +156,14 @@ impl<'a> Cursor<'a> {
     }
 
     pub(super) fn get_signed(&mut self) -> Option<i128> {
+        let unfold = |folded: u128| (folded >> 1).cast_signed() ^ -((folded & 1).cast_signed());
+        // Nearly all are short.
+        if let Some((first, rest)) = self.bytes.split_first()
+            && *first < 0x80
+        {
+            self.bytes = rest;
+            return Some(unfold((*first).into()));
+        }
         let mut folded = 0_u128;
         for shift in (0..128).step_by(7) {
             let byte = self.byte()?;
@@ -162,7 +173,7 @@ impl<'a> Cursor<'a> {
             }
             folded |= bits << shift;
             if byte < 0x80 {
-                return Some((folded >> 1).cast_signed() ^ -((folded & 1).cast_signed()));
+                return Some(unfold(folded));
             }
         }
         None

@@ -31,7 +31,7 @@ pub(super) struct Run {
 fn bucket(key: &LookupKey, buckets: usize) -> usize {
     let [a, b, c, d, e, f, g, h, ..] = *key;
     let lead = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
-    (u128::from(lead) * buckets as u128 >> 64) as usize
+    ((u128::from(lead) * buckets as u128) >> 64) as usize
 }
 
 fn print(key: &LookupKey) -> u16 {
@@ -134,22 +134,11 @@ impl Run {
         writer.finish(&keys::pair(Family::Filter, self.number, part))
     }
 
-    /// Removes rows of a run that is no longer part of the store, in batches handed to `apply`.
-    pub(super) fn discard(
-        &self,
-        limit: usize,
-        mut apply: impl FnMut(Writes) -> Result<(), Doubt>,
-    ) -> Result<(), Doubt> {
-        let rows = (0..self.rows()).map(|row| keys::pair(Family::RunRow, self.number, row));
-        let filters = (0..self.filter_rows()).map(|part| keys::pair(Family::Filter, self.number, part));
-        let mut writes = Writes::default();
-        for key in rows.chain(filters) {
-            writes.remove(&key);
-            if writes.rows() >= limit as u64 {
-                apply(std::mem::take(&mut writes))?;
-            }
-        }
-        apply(writes)
+    /// Keys of all its rows.
+    pub(super) fn keys(&self) -> impl Iterator<Item = [u8; 9]> {
+        let number = self.number;
+        let rows = (0..self.rows()).map(move |row| keys::pair(Family::RunRow, number, row));
+        rows.chain((0..self.filter_rows()).map(move |part| keys::pair(Family::Filter, number, part)))
     }
 
     /// All keys in order.

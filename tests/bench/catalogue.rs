@@ -39,7 +39,8 @@ pub fn founding() -> (Vec<Outgoing>, Vec<String>) {
     };
     founder.say("ledger.created.v1", &created);
     for (kind, schema) in embedded_text() {
-        founder.say("schema.registered.v1", &SchemaRegistered { kind: (*kind).to_owned(), schema: (*schema).to_owned() });
+        founder
+            .say("schema.registered.v1", &SchemaRegistered { kind: (*kind).to_owned(), schema: (*schema).to_owned() });
     }
     for shipped in file.agencies.iter().filter(|agency| agency.code != AUTHORITY) {
         founder.say("agency.registered.v1", shipped);

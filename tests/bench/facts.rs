@@ -90,7 +90,11 @@ fn fields(id: &str, kind: &str, r: &mut Random, revision: u64) -> String {
     match kind {
         "growth-engine.selected.v1" => format!("\"region\":\"{region}\",\"industry\":\"{}\"", r.of(&INDUSTRIES)),
         "cluster.launched.v1" => {
-            format!("\"cluster\":\"cl-{}\",\"region\":\"{region}\",\"industry\":\"{}\"", r.below(200_000), r.of(&INDUSTRIES))
+            format!(
+                "\"cluster\":\"cl-{}\",\"region\":\"{region}\",\"industry\":\"{}\"",
+                r.below(200_000),
+                r.of(&INDUSTRIES)
+            )
         }
         "site.stage-reached.v1" => format!(
             "\"site\":\"re-{}\",\"region\":\"{region}\",{}",
@@ -106,7 +110,11 @@ fn fields(id: &str, kind: &str, r: &mut Random, revision: u64) -> String {
         ),
         "chip.stage-reached.v1" => {
             let industry = r.of(&["car", "appliance", "robot"]);
-            format!("\"industry\":\"{industry}\",{},\"chip\":\"npu-{}\"", stage(r, &["agreed", "prototype", "in-use"]), r.below(99))
+            format!(
+                "\"industry\":\"{industry}\",{},\"chip\":\"npu-{}\"",
+                stage(r, &["agreed", "prototype", "in-use"]),
+                r.below(99)
+            )
         }
         "foundry.stage-reached.v1" => {
             format!("{},\"region\":\"{region}\"", stage(r, &["approved", "under-construction", "operating"]))
@@ -215,6 +223,12 @@ fn exports(id: &str, r: &mut Random, revision: u64) -> String {
     let period = format!("2025-{:02}", 1 + r.below(12));
     let amount = 50_000_000_000 + r.below(20_000_000_000) + revision;
     let item = if id == "exports" { "total" } else { r.of(&["food", "defence", "grid-equipment"]) };
-    let share = if id == "exports" { String::new() } else { format!(",\"share\":\"{}.{}\"", r.below(20) + revision, r.below(10)) };
-    format!("\"period\":\"{period}\",\"item\":\"{item}\",\"amount\":{amount},\"currency\":\"USD\",\"basis\":\"customs\"{share}")
+    let share = if id == "exports" {
+        String::new()
+    } else {
+        format!(",\"share\":\"{}.{}\"", r.below(20) + revision, r.below(10))
+    };
+    format!(
+        "\"period\":\"{period}\",\"item\":\"{item}\",\"amount\":{amount},\"currency\":\"USD\",\"basis\":\"customs\"{share}"
+    )
 }

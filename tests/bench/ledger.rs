@@ -41,8 +41,13 @@ async fn main() {
     if let Some(task) = arguments.nth(1) {
         return folding::fold(serde_json::from_str(&task).expect("a task")).await;
     }
-    let events = std::env::var("JINDO_BENCH_EVENTS").ok().map_or(EVENTS, |text| text.parse().expect("JINDO_BENCH_EVENTS is a number"));
-    let bench = Bench { events: events.max(3_000) / 300 * 300, cores: std::thread::available_parallelism().map_or(1, usize::from) };
+    let events = std::env::var("JINDO_BENCH_EVENTS")
+        .ok()
+        .map_or(EVENTS, |text| text.parse().expect("JINDO_BENCH_EVENTS is a number"));
+    let bench = Bench {
+        events: events.max(3_000) / 300 * 300,
+        cores: std::thread::available_parallelism().map_or(1, usize::from),
+    };
     println!("{} events, {} cores, load {}", thousands(bench.events as f64), bench.cores, load());
     let mut table = Table::default();
     let peer = bench.postgres(&mut table);
@@ -164,7 +169,13 @@ impl Bench {
         table.say("one Ed25519 verification", format!("{us:.1} µs"));
         table.say("limit: cores ÷ verification", format!("{}/s", thousands(limit)));
         let share = rate / limit;
-        table.goal("single signed reports", format!("{}/s", thousands(rate)), format!("{share:.2} of the limit"), "≥ 0.6", share >= 0.6);
+        table.goal(
+            "single signed reports",
+            format!("{}/s", thousands(rate)),
+            format!("{share:.2} of the limit"),
+            "≥ 0.6",
+            share >= 0.6,
+        );
         filled.end().await;
     }
 
@@ -185,7 +196,13 @@ impl Bench {
         match peer {
             Some(peer) => {
                 let ratio = rate / peer;
-                table.goal("batches against PostgreSQL", String::new(), format!("{ratio:.2} ×"), "≥ 2.5 ×", ratio >= 2.5);
+                table.goal(
+                    "batches against PostgreSQL",
+                    String::new(),
+                    format!("{ratio:.2} ×"),
+                    "≥ 2.5 ×",
+                    ratio >= 2.5,
+                );
             }
             None => table.missing("batches against PostgreSQL", "see above"),
         }
@@ -193,7 +210,10 @@ impl Bench {
         for (number, note) in found.notes.iter().enumerate() {
             let part = third as f64 / (note.seconds - from);
             from = note.seconds;
-            table.say(&format!("  events {} to {}", number as u64 * third, (number as u64 + 1) * third), format!("{}/s", thousands(part)));
+            table.say(
+                &format!("  events {} to {}", number as u64 * third, (number as u64 + 1) * third),
+                format!("{}/s", thousands(part)),
+            );
         }
         table.say("  longest time between commits", format!("{} ms", found.pause_ms));
         memory(table, &found, third);
@@ -240,7 +260,10 @@ impl Bench {
         match measured {
             Ok((version, rates)) => {
                 for (connections, rate) in &rates {
-                    table.say(&format!("{version}, batches of 1,000, {connections} connections"), format!("{}/s", thousands(*rate)));
+                    table.say(
+                        &format!("{version}, batches of 1,000, {connections} connections"),
+                        format!("{}/s", thousands(*rate)),
+                    );
                 }
                 rates.iter().map(|(_, rate)| *rate).reduce(f64::max)
             }
@@ -260,5 +283,11 @@ fn memory(table: &mut Table, found: &Found, third: u64) {
         table.goal(&what, format!("{now} MB"), peak_text, "≤ 512 MB", peak <= MEMORY_MB);
     }
     let growth = found.notes[2].peak as f64 / found.notes[1].peak as f64;
-    table.goal("  flat: peak of the last third to the one before", String::new(), format!("{growth:.2}"), "≤ 1.10", growth <= 1.1);
+    table.goal(
+        "  flat: peak of the last third to the one before",
+        String::new(),
+        format!("{growth:.2}"),
+        "≤ 1.10",
+        growth <= 1.1,
+    );
 }

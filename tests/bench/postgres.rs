@@ -56,7 +56,8 @@ impl Postgres {
     /// Why there is none to measure.
     pub fn start() -> Result<Self, String> {
         let bin = find()?;
-        let version = Command::new(bin.join("postgres")).arg("--version").output().map_err(|error| error.to_string())?;
+        let version =
+            Command::new(bin.join("postgres")).arg("--version").output().map_err(|error| error.to_string())?;
         let version = String::from_utf8_lossy(&version.stdout).trim().replace("postgres (PostgreSQL)", "PostgreSQL");
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let user = owner(folder.path())?;
@@ -87,7 +88,9 @@ impl Postgres {
         let mut client = loop {
             match Client::connect(&postgres.socket) {
                 Ok(client) => break client,
-                Err(error) if Instant::now() > deadline || postgres.child.try_wait().is_ok_and(|ended| ended.is_some()) => {
+                Err(error)
+                    if Instant::now() > deadline || postgres.child.try_wait().is_ok_and(|ended| ended.is_some()) =>
+                {
                     return Err(format!("it does not answer: {error}"));
                 }
                 Err(_) => std::thread::sleep(Duration::from_millis(50)),
@@ -110,7 +113,9 @@ impl Postgres {
         }
         let start = Instant::now();
         let fresh: io::Result<u64> = std::thread::scope(|scope| {
-            let work = |(mut client, list): (Client, &Vec<String>)| list.iter().map(|batch| client.ingest(batch)).sum::<io::Result<u64>>();
+            let work = |(mut client, list): (Client, &Vec<String>)| {
+                list.iter().map(|batch| client.ingest(batch)).sum::<io::Result<u64>>()
+            };
             let threads: Vec<_> = clients.into_iter().zip(lists).map(|job| scope.spawn(move || work(job))).collect();
             threads.into_iter().map(|thread| thread.join().expect("a client")).sum()
         });
@@ -123,7 +128,8 @@ impl Postgres {
     /// # Errors
     /// What PostgreSQL says.
     pub fn clear(&self) -> Result<(), String> {
-        let clear = Client::connect(&self.socket).and_then(|mut client| client.query("TRUNCATE event, total; CHECKPOINT"));
+        let clear =
+            Client::connect(&self.socket).and_then(|mut client| client.query("TRUNCATE event, total; CHECKPOINT"));
         clear.map_err(|error| error.to_string())
     }
 }
@@ -156,10 +162,15 @@ fn owner(folder: &Path) -> Result<Option<(u32, u32)>, String> {
     }
     let users = std::fs::read_to_string("/etc/passwd").map_err(|error| error.to_string())?;
     let user = ["postgres:", "nobody:"].iter().find_map(|name| users.lines().find(|line| line.starts_with(name)));
-    let fields: Vec<u32> = user.into_iter().flat_map(|line| line.split(':').skip(2).take(2)).filter_map(|id| id.parse().ok()).collect();
-    let [uid, gid] = fields[..] else { return Err("it runs not as root, and there is no user postgres or nobody".to_owned()) };
+    let fields: Vec<u32> =
+        user.into_iter().flat_map(|line| line.split(':').skip(2).take(2)).filter_map(|id| id.parse().ok()).collect();
+    let [uid, gid] = fields[..] else {
+        return Err("it runs not as root, and there is no user postgres or nobody".to_owned());
+    };
     let open = std::fs::Permissions::from_mode(0o700);
-    chown(folder, Some(uid), Some(gid)).and_then(|()| std::fs::set_permissions(folder, open)).map_err(|error| error.to_string())?;
+    chown(folder, Some(uid), Some(gid))
+        .and_then(|()| std::fs::set_permissions(folder, open))
+        .map_err(|error| error.to_string())?;
     Ok(Some((uid, gid)))
 }
 

@@ -53,7 +53,8 @@ impl Signer {
         };
         let jws = sign(&self.pair, &claims);
         self.prev = Some(hex::sha256(jws.as_bytes()));
-        let headers = vec![(HEADER_CONTENT_TYPE.to_owned(), content_type.to_owned()), (HEADER_SIGNATURE.to_owned(), jws)];
+        let headers =
+            vec![(HEADER_CONTENT_TYPE.to_owned(), content_type.to_owned()), (HEADER_SIGNATURE.to_owned(), jws)];
         Outgoing { subject, headers, body: Bytes::from(body) }
     }
 }

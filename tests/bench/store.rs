@@ -47,7 +47,50 @@ struct World {
     agencies: Vec<String>,
     last_id: Option<(u64, Uuid)>,
     at: Changes,
-    reading: Duration,
+    /// What folding the commit would read.
+    asked: Vec<[u8; 16]>,
+    asked_days: Vec<(SeriesNumber, Day)>,
+    corrected: Vec<(u64, Option<Record>)>,
+    lookups: Spent,
+    winners_read: Spent,
+    records_read: Spent,
+}
+
+/// Time on the wall and on this thread's processor: the wall belongs to everyone on the machine.
+#[derive(Clone, Copy, Default)]
+struct Spent {
+    wall: Duration,
+    cpu: Duration,
+}
+
+impl Spent {
+    fn add<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let (wall, cpu) = (Instant::now(), thread_cpu());
+        let value = work();
+        self.wall += wall.elapsed();
+        self.cpu += thread_cpu().saturating_sub(cpu);
+        value
+    }
+}
+
+impl std::ops::Add for Spent {
+    type Output = Spent;
+    fn add(self, other: Spent) -> Spent {
+        Spent { wall: self.wall + other.wall, cpu: self.cpu + other.cpu }
+    }
+}
+
+fn thread_cpu() -> Duration {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    Duration::from_nanos(stat.split_whitespace().next().and_then(|ns| ns.parse().ok()).unwrap_or(0))
+}
+
+/// Of all threads, in hundredths of a second.
+fn process_cpu() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|ticks| ticks.parse::<u64>().ok()).unwrap_or(0);
+    Duration::from_millis((ticks(11) + ticks(12)) * 10)
 }
 
 impl World {
@@ -60,7 +103,12 @@ impl World {
             agencies: (0..40).map(|agency| format!("agency-{agency}")).collect(),
             last_id: None,
             at: Changes::default(),
-            reading: Duration::ZERO,
+            asked: Vec::new(),
+            asked_days: Vec::new(),
+            corrected: Vec::new(),
+            lookups: Spent::default(),
+            winners_read: Spent::default(),
+            records_read: Spent::default(),
         }
     }
 
@@ -100,7 +148,8 @@ impl World {
     fn record(&mut self, agency: u64, indicator: u64, time: Time, gives: Gives, series: Vec<SeriesNumber>) -> u64 {
         let ordinal = self.at.position.records;
         self.at.position.records += 1;
-        let high = if ordinal % 10 == 0 { self.random.next() } else { 0x019a_0000_0000_7000 + (ordinal << 16) };
+        let high =
+            if ordinal.is_multiple_of(10) { self.random.next() } else { 0x019a_0000_0000_7000 + (ordinal << 16) };
         let id = Uuid::from_u64_pair(high, self.random.next());
         let effect = Effect { indicator: indicator as u16, gives, series, provisional: false, approximate: false };
         let mut digest = [0; 16];
@@ -122,19 +171,14 @@ impl World {
             effects: vec![effect],
         };
         self.at.records.insert(ordinal, record);
-        self.at.lookups.push((id_key(&self.agencies[agency as usize], &id), ordinal));
+        let key = id_key(&self.agencies[agency as usize], &id);
+        self.asked.push(key);
+        self.at.lookups.push((key, ordinal));
         self.last_id = Some((agency, id));
         ordinal
     }
 
-    fn timed<T>(&mut self, read: impl FnOnce() -> T) -> T {
-        let start = Instant::now();
-        let value = read();
-        self.reading += start.elapsed();
-        value
-    }
-
-    fn event(&mut self, rows: &Reader) {
+    fn event(&mut self) {
         let chance = self.random.below(100);
         let agency = self.random.below(40);
         let second = self.random.below(86_400) as i64;
@@ -143,11 +187,11 @@ impl World {
         if chance == 0 {
             if let Some((agency, id)) = self.last_id {
                 let key = id_key(&self.agencies[agency as usize], &id);
-                let _ = self.timed(|| rows.lookup(&key)).expect("lookup");
+                self.asked.push(key);
             }
-        } else if chance <= 5 && self.correct(rows) {
+        } else if chance <= 5 && self.correct() {
         } else if chance <= 23 {
-            self.state(rows, agency, day, time);
+            self.state(agency, day, time);
         } else {
             let indicator = self.random.below(STATED_FROM);
             let series =
@@ -162,10 +206,8 @@ impl World {
             };
             let ordinal = self.record(agency, indicator, time, gives, series.clone());
             if chance <= 33 {
-                self.thing(rows, ordinal, agency, indicator, day, &series);
+                self.thing(ordinal, agency, indicator, day, &series);
             }
-            let key = self.at.lookups.last().expect("a record has a key").0;
-            assert_eq!(self.timed(|| rows.lookup(&key)).expect("lookup"), None);
             for number in series {
                 self.step(number, day, Step::Add(Tally { value: value * UNIT, count: 1, ..Tally::default() }));
             }
@@ -175,12 +217,12 @@ impl World {
         }
     }
 
-    fn thing(&mut self, rows: &Reader, ordinal: u64, agency: u64, indicator: u64, day: Day, series: &[SeriesNumber]) {
+    fn thing(&mut self, ordinal: u64, agency: u64, indicator: u64, day: Day, series: &[SeriesNumber]) {
         let number = self.at.position.things;
         self.at.position.things += 1;
         let identity = vec![format!("{:010}", self.random.below(10_000_000_000)), format!("{number}")];
         let key = thing_key(indicator as u16, 0, &identity);
-        assert_eq!(self.timed(|| rows.lookup(&key)).expect("lookup"), None);
+        self.asked.push(key);
         self.at.lookups.push((key, number));
         let claim = Claim {
             ordinal,
@@ -196,7 +238,7 @@ impl World {
         self.at.things.insert(number, thing);
     }
 
-    fn state(&mut self, rows: &Reader, agency: u64, day: Day, time: Time) {
+    fn state(&mut self, agency: u64, day: Day, time: Time) {
         let indicator = STATED_FROM + self.random.below(INDICATORS - STATED_FROM);
         let series = [(0, 0), (1, self.random.below(4)), (2, self.random.below(17))]
             .map(|(dimension, value)| self.series(indicator, dimension, value))
@@ -214,7 +256,7 @@ impl World {
         };
         for number in series {
             self.at.statements.insert((number, day, time, ordinal), Some(statement));
-            let _ = self.timed(|| rows.winners(number, day)).expect("winners");
+            self.asked_days.push((number, day));
             let winner = self.winners.entry((number, day)).or_insert(statement);
             if (winner.time, winner.ordinal) <= (time, ordinal) {
                 *winner = statement;
@@ -223,16 +265,9 @@ impl World {
         }
     }
 
-    fn correct(&mut self, rows: &Reader) -> bool {
-        let known = rows.snapshot().position.records;
-        if known == 0 {
-            return false;
-        }
-        let ordinal = self.random.below(known);
-        let old = match self.at.records.get(&ordinal) {
-            Some(record) => Some(record.clone()),
-            None => self.timed(|| rows.record(ordinal)).expect("record"),
-        };
+    fn correct(&mut self) -> bool {
+        let Some((ordinal, old)) = self.corrected.pop() else { return false };
+        let old = self.at.records.get(&ordinal).cloned().or(old);
         let Some(mut old) = old.filter(Record::stands) else { return true };
         let effect = old.effects[0].clone();
         let Gives::Amount(value) = effect.gives else { return true };
@@ -251,9 +286,21 @@ impl World {
 
     /// The changes of one commit.
     fn commit(&mut self, rows: &Reader) -> Changes {
+        let known = self.at.position.records;
+        let ordinals: Vec<u64> = (0..COMMIT_EVENTS / 20 * known.min(1)).map(|_| self.random.below(known)).collect();
+        let records: Vec<Option<Record>> =
+            self.records_read.add(|| ordinals.iter().map(|ordinal| rows.record(*ordinal).expect("record")).collect());
+        self.corrected = ordinals.into_iter().zip(records).collect();
         for _ in 0..COMMIT_EVENTS {
-            self.event(rows);
+            self.event();
         }
+        let asked = std::mem::take(&mut self.asked);
+        let found = self.lookups.add(|| asked.iter().filter(|key| rows.lookup(key).expect("lookup").is_some()).count());
+        assert!(found < COMMIT_EVENTS as usize / 50);
+        let days = std::mem::take(&mut self.asked_days);
+        self.winners_read.add(|| {
+            days.iter().filter(|(series, day)| rows.winners(*series, *day).expect("winners").0.is_some()).count()
+        });
         self.at.position.size += 1;
         let position = self.at.position.clone();
         let next = Changes { position, ..Changes::default() };
@@ -302,7 +349,9 @@ fn as_of(reader: &Reader, what: &str) {
         let times = (0..count).map(|_| {
             let numbers = numbers(&mut random);
             let start = Instant::now();
-            numbers.iter().for_each(|number| drop(read(&mut random, *number)));
+            numbers.iter().for_each(|number| {
+                let _ = read(&mut random, *number);
+            });
             start.elapsed()
         });
         percentiles(times.collect())
@@ -333,32 +382,36 @@ fn main() {
     let layout = Layout::default();
     let mut store = Store::open_with(folder.path(), layout).expect("open");
     let mut world = World::new();
-    let (mut writing, mut longest, mut done, mut peak) = (Duration::ZERO, Duration::ZERO, 0_u64, 0);
-    let (mut last_time, mut last_done) = (Duration::ZERO, 0);
+    let (mut commits, mut longest, mut done, mut peak) = (Spent::default(), Duration::ZERO, 0_u64, 0);
+    let (mut last, mut last_done, mut made) = (Spent::default(), 0, Spent::default());
     while done < events {
-        let changes = world.commit(&store.rows());
+        let changes = made.add(|| world.commit(&store.rows()));
         let start = Instant::now();
-        store.commit(&changes).expect("commit");
-        let took = start.elapsed();
-        writing += took;
-        longest = longest.max(took);
+        commits.add(|| store.commit(&changes).expect("commit"));
+        longest = longest.max(start.elapsed());
         done += COMMIT_EVENTS;
         peak = peak.max(resident_mb());
         if done.is_multiple_of(250_000) {
-            let spent = writing + world.reading;
-            let rate = |events: u64, time: Duration| events as f64 / time.as_secs_f64();
+            let spent = commits + world.lookups + world.winners_read + world.records_read;
+            let rate = |events: u64, time: Duration| (events as f64 / time.as_secs_f64()) as u64 / 1_000;
+            let each = |spent: Spent| spent.cpu.as_nanos() as f64 / done as f64 / 1_000.0;
+            let beside = process_cpu().saturating_sub(made.cpu + commits.cpu);
             println!(
-                "{done} events: {:.0}/s (last {:.0}/s), commits {:.2} s, reads {:.2} s, longest {} ms, {} reopened, {} MB now, {peak} MB peak, {} bytes an event on disk",
-                rate(done, spent),
-                rate(done - last_done, spent - last_time),
-                writing.as_secs_f64(),
-                world.reading.as_secs_f64(),
+                "{done} events: {}k/s on one core ({}k/s on the wall), last {}k/s; µs an event: commit {:.2}, lookups {:.2}, winners {:.2}, records {:.2}, other threads {:.2}; longest {} ms, {} reopened, {} MB, peak {peak}, {} B an event on disk",
+                rate(done, spent.cpu),
+                rate(done, spent.wall),
+                rate(done - last_done, spent.cpu - last.cpu),
+                each(commits),
+                each(world.lookups),
+                each(world.winners_read),
+                each(world.records_read),
+                beside.as_micros() as f64 / done as f64,
                 longest.as_millis(),
                 store.reopened(),
                 resident_mb(),
                 bytes_under(folder.path()) / done,
             );
-            (last_time, last_done) = (spent, done);
+            (last, last_done) = (spent, done);
         }
         if done == 1_000_000 || done >= events {
             as_of(&store.reader(), "as it is");

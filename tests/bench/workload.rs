@@ -74,7 +74,10 @@ pub struct Report {
 impl Workload {
     /// From a seed; `indicators` are the ids of the catalogue.
     pub fn new(seed: u64, indicators: &[String]) -> Self {
-        assert!(LINES.iter().map(|(id, _)| *id).eq(indicators.iter().map(String::as_str)), "the workload fits the catalogue");
+        assert!(
+            LINES.iter().map(|(id, _)| *id).eq(indicators.iter().map(String::as_str)),
+            "the workload fits the catalogue"
+        );
         let agency = |number| {
             let code = agency_code(number);
             let signer = Signer::new(&code, pair(number as u64));
@@ -148,9 +151,8 @@ impl Workload {
     fn corrections(&mut self, agency: usize, events: usize) -> Report {
         const KIND: &str = "report.corrected.v1";
         let versions = &mut self.agencies[agency].versions;
-        let taken: Vec<Version> = (0..events)
-            .map(|_| versions.swap_remove(self.random.below(versions.len() as u64) as usize))
-            .collect();
+        let taken: Vec<Version> =
+            (0..events).map(|_| versions.swap_remove(self.random.below(versions.len() as u64) as usize)).collect();
         let mut said = Vec::with_capacity(events);
         for old in taken {
             let id = self.id();

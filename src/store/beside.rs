@@ -1,0 +1,117 @@
+//! The thread beside the committing one: merges sorted runs and removes what they replaced, in bounded batches.
+//!
+//! Knows nothing of what it merges. A failure is kept by the disk and comes out with the next commit.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+
+use super::disk::{Disk, Writes};
+use super::keys;
+use super::keys::Family;
+use super::row;
+use crate::fold::rows::Doubt;
+
+/// What a job works with.
+pub(super) struct Bench {
+    pub(super) disk: Arc<Disk>,
+    stop: Arc<AtomicBool>,
+    batch_rows: u64,
+}
+
+impl Bench {
+    /// Writes what is gathered once it is a batch; `false`: give up, the store is closing.
+    pub(super) fn write(&self, writes: &mut Writes) -> Result<bool, Doubt> {
+        if writes.rows() < self.batch_rows { Ok(true) } else { self.write_rest(writes) }
+    }
+
+    /// Writes what is gathered.
+    pub(super) fn write_rest(&self, writes: &mut Writes) -> Result<bool, Doubt> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        self.disk.apply_beside(std::mem::take(writes)).map(|()| true)
+    }
+
+    /// Removes rows by key.
+    pub(super) fn remove(&self, keys: impl Iterator<Item = [u8; 9]>) -> Result<(), Doubt> {
+        let mut writes = Writes::default();
+        for key in keys {
+            writes.remove(&key);
+            if !self.write(&mut writes)? {
+                return Ok(());
+            }
+        }
+        self.write_rest(&mut writes).map(drop)
+    }
+}
+
+type Job = Box<dyn FnOnce(&Bench) + Send>;
+
+/// The thread.
+pub(super) struct Beside {
+    jobs: Option<Sender<Job>>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Beside {
+    pub(super) fn start(disk: Arc<Disk>, batch_rows: usize) -> Result<Self, Doubt> {
+        // Bounded by its users: each has one merge and the removal of its inputs under way.
+        let (jobs, todo) = channel::<Job>();
+        let stop = Arc::new(AtomicBool::new(false));
+        let bench = Bench { disk, stop: stop.clone(), batch_rows: batch_rows as u64 };
+        let work = move || {
+            while let Ok(job) = todo.recv() {
+                if bench.stop.load(Ordering::Relaxed) {
+                    return;
+                }
+                job(&bench);
+            }
+        };
+        let thread = std::thread::Builder::new().name("store-merge".to_owned()).spawn(work);
+        let thread = thread.map_err(|error| Doubt(format!("no thread for merging in the store: {error}")))?;
+        Ok(Beside { jobs: Some(jobs), stop, thread: Some(thread) })
+    }
+
+    pub(super) fn run(&self, job: impl FnOnce(&Bench) + Send + 'static) {
+        // Without the thread nothing merges: lookups get slower, never wrong.
+        let _ = self.jobs.as_ref().map(|jobs| jobs.send(Box::new(job)));
+    }
+
+    /// Ends the thread; a merge under way is given up.
+    pub(super) fn stop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Removes rows of runs that are not among `known`: a crash left them.
+pub(super) fn remove_orphans(disk: &Disk, family: Family, known: &[u32], limit: usize) -> Result<(), Doubt> {
+    let mut from = keys::single(family).to_vec();
+    while let Some((key, _)) = disk.range(&from, &keys::after(family), 1)?.first() {
+        let number = keys::first_of(key).ok_or_else(|| row::doubt(key, "has a malformed key"))?;
+        let mut end = keys::pair(family, number, u32::MAX).to_vec();
+        end.push(0);
+        if known.contains(&number) {
+            from = end;
+            continue;
+        }
+        let mut writes = Writes::default();
+        for (key, _) in disk.range(key, &end, limit)? {
+            writes.remove(&key);
+        }
+        disk.apply(writes)?;
+    }
+    Ok(())
+}
