@@ -79,12 +79,15 @@ const SERVICE: [&str; 8] = [
 const SHARED: [&str; 3] = ["ledger.report.>", "ledger.govern.>", "jindo.>"];
 
 /// What a dashboard asks to get and watch keys of the bucket.
-const BUCKET: [&str; 6] = [
+const BUCKET: [&str; 9] = [
     "$JS.API.INFO",
     "$JS.API.STREAM.INFO.KV_PROGRESS",
     "$JS.API.STREAM.MSG.GET.KV_PROGRESS",
+    "$JS.API.DIRECT.GET.KV_PROGRESS",
     "$JS.API.DIRECT.GET.KV_PROGRESS.>",
+    "$JS.API.CONSUMER.CREATE.KV_PROGRESS",
     "$JS.API.CONSUMER.CREATE.KV_PROGRESS.>",
+    "$JS.API.CONSUMER.DELETE.KV_PROGRESS.>",
     "$JS.FC.KV_PROGRESS.>",
 ];
 

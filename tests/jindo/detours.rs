@@ -55,3 +55,33 @@ async fn an_acknowledgement_sent_elsewhere_goes_nowhere() {
     assert_eq!(info["state"]["last_seq"], 5, "{info}");
     assert_eq!(info["state"]["messages"], 5, "{info}");
 }
+
+/// What a dashboard is for: get, watch, and nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dashboard_reads_and_watches_and_cannot_write() {
+    use futures_util::StreamExt as _;
+    let nats = TestNats::start(&[]).await;
+    let operator = nats.operator().await;
+    declare(&operator, "LEDGER_1", 1, 1).await.unwrap();
+    let bucket = progress_bucket(&operator).await.unwrap();
+    bucket.put("ev-chargers", "1".into()).await.unwrap();
+    let dashboard = nats.dashboard().await;
+    let seen = async_nats::jetstream::new(dashboard.client.clone()).get_key_value("PROGRESS").await.unwrap();
+    assert_eq!(seen.get("ev-chargers").await.unwrap().unwrap(), "1");
+    let mut watch = seen.watch_with_history("ev-chargers").await.unwrap();
+    for value in ["1", "2"] {
+        if value == "2" {
+            bucket.put("ev-chargers", "2".into()).await.unwrap();
+        }
+        let entry = tokio::time::timeout(PATIENCE, watch.next()).await.unwrap().unwrap().unwrap();
+        assert_eq!(entry.value, value);
+    }
+    let mut violations = dashboard.violations();
+    dashboard.client.publish("$KV.PROGRESS.ev-chargers", "3".into()).await.unwrap();
+    dashboard.client.publish("ledger.report.keco.x", "3".into()).await.unwrap();
+    for _ in 0..2 {
+        tokio::time::timeout(PATIENCE, violations.recv()).await.unwrap().unwrap();
+    }
+    assert_eq!(bucket.get("ev-chargers").await.unwrap().unwrap(), "2");
+    assert_eq!(read::extent(&operator, "LEDGER_1").await.unwrap().last, 0);
+}

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use jindo::{
     log::Arrival,
     stream::{
-        AppendError, Finding, Link, Outgoing, ReadError, Reader, StreamError, append, declare, inspect,
-        progress_bucket, read,
+        AgencyUser, AppendError, Finding, Link, NatsConfig, Outgoing, ReadError, Reader, StreamError, append,
+        config_text, declare, inspect, progress_bucket, read,
     },
 };
 use serde_json::json;
@@ -358,4 +358,35 @@ async fn new_keys_are_taken_without_a_restart() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(nats.server.pid(), pid);
+}
+
+/// `deploy/nats/nats.conf` is what `jindo nats-config` prints for three invented keys; nobody edits it by hand.
+#[test]
+fn the_example_configuration_is_the_generated_one() {
+    let key = |n: u8| {
+        let raw = [n; 32];
+        nkeys::KeyPair::new_from_raw(nkeys::KeyPairType::User, raw).unwrap().public_key()
+    };
+    let config = NatsConfig {
+        name: "ledger-1".to_owned(),
+        host: "0.0.0.0".to_owned(),
+        port: 4222,
+        store_dir: "/var/lib/nats".into(),
+        ports_dir: None,
+        log_file: None,
+        operators: vec![key(1)],
+        agencies: vec![
+            AgencyUser { agency: "keco".to_owned(), key: key(2) },
+            AgencyUser { agency: "kotra".to_owned(), key: key(3) },
+        ],
+        dashboards: vec![key(4)],
+    };
+    let text = config_text(&config).unwrap();
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/nats/nats.conf");
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    if found != text {
+        let new = std::env::temp_dir().join("nats.conf.generated");
+        std::fs::write(&new, &text).unwrap();
+        panic!("deploy/nats/nats.conf differs from what is generated; the new text is in {}", new.display());
+    }
 }
