@@ -88,9 +88,9 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     show::faults_to_file(args.errors.as_deref(), &checked, context)?;
     if args.dry_run {
         show::dry_run(&import, &document, &checked, context)?;
-        return Ok(if checked.faulty == 0 { Exit::Ok } else { Exit::Found });
+        return Ok(if checked.faulty() == 0 { Exit::Ok } else { Exit::Found });
     }
-    if checked.faulty > 0 && !args.skip_faulty {
+    if checked.faulty() > 0 && !args.skip_faulty {
         show::refuse(&checked, context)?;
         return Ok(Exit::Found);
     }
@@ -163,16 +163,16 @@ fn send(
     again: bool,
     context: &Context,
 ) -> anyhow::Result<Totals> {
-    let mut totals = Totals { exit: if checked.faulty > 0 { Exit::Found } else { Exit::Ok }, ..Totals::default() };
+    let mut totals = Totals { exit: if checked.faulty() > 0 { Exit::Found } else { Exit::Ok }, ..Totals::default() };
     if sender.waiting() > 0 {
         // An earlier run, or a report: theirs come first, their chain stays in order.
         sender.deliver(|_, _| {})?;
     }
-    let row_done = if again { 0 } else { note.confirmed(import, context) };
+    let row_done = if again { 0 } else { note.confirmed(import, checked, context) };
     let mut row_first = row_done + 1;
-    totals.skipped = import.sound_until(row_done);
+    totals.skipped = import.sound_until(row_done, checked);
     let bar = bar(checked.sound, totals.skipped, context);
-    let mut batches = import.batches(row_done);
+    let mut batches = import.batches(row_done, checked);
     loop {
         let round: Vec<Batch> = batches.by_ref().take(IMPORT_ROUND_BATCHES).collect();
         if round.is_empty() {

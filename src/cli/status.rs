@@ -106,7 +106,7 @@ fn overview(view: &IndicatorsView, context: &Context) -> String {
             cell(indicator.row.to_string()),
             cell(&indicator.id).style(Style::Dim),
             cell(lang.of(&indicator.title)),
-            figure(&indicator.figure, lang),
+            headline(indicator, lang),
             cell(target.map_or("–", |target| lang.of(&target.text))),
             cell(target.map_or_else(|| "–".to_owned(), |target| due(target, lang))),
             status(&indicator.status, lang),
@@ -115,6 +115,7 @@ fn overview(view: &IndicatorsView, context: &Context) -> String {
     }
     let mut text = table.render(context.width, context.colour);
     text.push('\n');
+    text.push_str(&legend(&view.indicators, lang));
     text.push_str(&footer(view.as_of, view.known_at, view.size, lang));
     if view.simulated {
         text.push_str(
@@ -133,18 +134,50 @@ fn footer(as_of: Day, known_at: Option<Time>, size: u64, lang: Lang) -> String {
     }
 }
 
+/// The figure of the whole; with its period where the target shown is of another one.
+fn headline(indicator: &IndicatorView, lang: Lang) -> Cell {
+    let plain = figure(&indicator.figure, lang);
+    let target = indicator.target().and_then(|target| target.period.as_deref());
+    match indicator.figure_period.as_deref() {
+        Some(period) if indicator.figure.value.is_some() && target != Some(period) => {
+            cell(format!("{} ({period})", marked(&indicator.figure, lang)))
+        }
+        _ => plain,
+    }
+}
+
+/// What the marks of the figures shown mean; empty where none is marked.
+fn legend(indicators: &[IndicatorView], lang: Lang) -> String {
+    let any = |count: fn(&FigureView) -> i64| indicators.iter().any(|indicator| count(&indicator.figure) > 0);
+    let mut marks = Vec::new();
+    if any(|figure| figure.approximate) {
+        marks.push(lang.pick("~ 어림", "~ approximate"));
+    }
+    if any(|figure| figure.provisional) {
+        marks.push(lang.pick("* 잠정", "* provisional"));
+    }
+    if any(|figure| figure.disputed) {
+        marks.push(lang.pick("! 이의 제기", "! disputed"));
+    }
+    if marks.is_empty() { String::new() } else { format!("{}\n", marks.join(" · ")) }
+}
+
 /// A figure with its marks: `*` provisional, `~` approximate, `!` disputed.
 fn figure(figure: &FigureView, lang: Lang) -> Cell {
     if figure.value.is_none() {
         return cell("–").style(Style::Dim);
     }
+    cell(marked(figure, lang))
+}
+
+fn marked(figure: &FigureView, lang: Lang) -> String {
     let mut text = lang.of(&figure.text).to_owned();
     for (count, mark) in [(figure.approximate, '~'), (figure.provisional, '*'), (figure.disputed, '!')] {
         if count > 0 {
             text.push(mark);
         }
     }
-    cell(text)
+    text
 }
 
 fn due(target: &TargetState, lang: Lang) -> String {

@@ -68,12 +68,26 @@ pub struct Checked {
     pub sound: u64,
     /// What is wrong, at most [`IMPORT_FAULTS_MAX`].
     pub faults: Vec<Fault>,
-    /// Rows with faults, all of them.
-    pub faulty: u64,
+    /// Numbers of the rows with faults, all of them, ascending.
+    pub faulty_rows: Vec<u64>,
     /// The first sound event, to show.
     pub sample: Option<NewEvent>,
     /// Earliest and latest `time`.
     pub span: Option<(Time, Time)>,
+}
+
+impl Checked {
+    /// Rows with faults.
+    #[must_use]
+    pub fn faulty(&self) -> u64 {
+        self.faulty_rows.len() as u64
+    }
+
+    /// Whether the row with that number has no fault.
+    #[must_use]
+    pub fn is_sound(&self, row: u64) -> bool {
+        self.faulty_rows.binary_search(&row).is_err()
+    }
 }
 
 /// Events of consecutive rows in one report body.
@@ -148,17 +162,17 @@ impl<'a> Import<'a> {
 
     /// Id and agency of the last sound event of the rows up to `row`.
     #[must_use]
-    pub fn last_event_until(&self, row: u64) -> Option<(Uuid, String)> {
+    pub fn last_event_until(&self, row: u64, checked: &Checked) -> Option<(Uuid, String)> {
         let rows = self.document.rows().take_while(|found| found.number <= row);
-        let last = rows.filter_map(|found| self.event(&found).ok()).last()?;
-        Some((last.id, last.agency))
+        let last = rows.filter(|found| checked.is_sound(found.number)).last()?;
+        self.event(&last).ok().map(|event| (event.id, event.agency))
     }
 
     /// Sound events of the rows up to `row`.
     #[must_use]
-    pub fn sound_until(&self, row: u64) -> u64 {
+    pub fn sound_until(&self, row: u64, checked: &Checked) -> u64 {
         let rows = self.document.rows().take_while(|found| found.number <= row);
-        rows.filter(|found| self.event(found).is_ok()).count() as u64
+        rows.filter(|found| checked.is_sound(found.number)).count() as u64
     }
 
     /// Checks every row: cells, schema, personal data, repeated ids. Sends nothing.
@@ -185,7 +199,7 @@ impl<'a> Import<'a> {
                     checked.sample.get_or_insert(event);
                 }
                 Err(faults) => {
-                    checked.faulty += 1;
+                    checked.faulty_rows.push(number);
                     let room = IMPORT_FAULTS_MAX.saturating_sub(checked.faults.len());
                     checked.faults.extend(faults.into_iter().take(room));
                 }
@@ -194,15 +208,12 @@ impl<'a> Import<'a> {
         checked
     }
 
-    /// The batches of rows after `row_done`, in order; faulty rows are left out (the caller checked first). The same file
-    /// and options give the same batches.
-    pub fn batches(&self, row_done: u64) -> impl Iterator<Item = Batch> + '_ {
-        let mut seen = std::collections::HashSet::new();
-        let rows = self.document.rows().filter_map(move |row| {
-            let event = self.event(&row).ok().filter(|event| seen.insert(event.id))?;
-            (row.number > row_done).then_some((row.number, event))
-        });
-        Batches { rows: rows.peekable() }
+    /// The batches of sound rows after `row_done`, in order. The same file and options give the same batches.
+    pub fn batches<'b>(&'b self, row_done: u64, checked: &'b Checked) -> impl Iterator<Item = Batch> + 'b {
+        let rows = self.document.rows().skip_while(move |row| row.number <= row_done);
+        let sound = rows.filter(|row| checked.is_sound(row.number));
+        let events = sound.filter_map(|row| self.event(&row).ok().map(|event| (row.number, event)));
+        Batches { rows: events.peekable() }
     }
 
     /// The event of one row.

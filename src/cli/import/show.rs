@@ -44,7 +44,7 @@ fn fault_table(faults: &[Fault], context: &Context) -> String {
 fn fault_json(checked: &Checked) -> serde_json::Value {
     let fault = |fault: &Fault| json!({"row": fault.row, "column": fault.column, "message": fault.message});
     json!({
-        "rows": checked.rows, "sound": checked.sound, "faulty": checked.faulty,
+        "rows": checked.rows, "sound": checked.sound, "faulty": checked.faulty(),
         "faults": checked.faults.iter().map(fault).collect::<Vec<_>>(),
     })
 }
@@ -54,7 +54,7 @@ pub(super) fn refuse(checked: &Checked, context: &Context) -> anyhow::Result<()>
     if context.json {
         return out::json(&fault_json(checked));
     }
-    let (rows, faulty) = (checked.rows, checked.faulty);
+    let (rows, faulty) = (checked.rows, checked.faulty());
     out::text(&fault_table(&checked.faults, context))?;
     let what = match context.lang {
         super::super::lang::Lang::Ko => format!(
@@ -100,7 +100,7 @@ pub(super) fn dry_run(
         out::text(&format!("{}\n{}", lang.pick("첫 사건:", "first event:"), serde_json::to_string_pretty(&sample)?))?;
     }
     let span = checked.span.map(|(from, to)| format!(" · {} – {}", from.day(), to.day())).unwrap_or_default();
-    let (rows, sound, faulty) = (checked.rows, checked.sound, checked.faulty);
+    let (rows, sound, faulty) = (checked.rows, checked.sound, checked.faulty());
     out::text(&match lang {
         super::super::lang::Lang::Ko => {
             format!("{rows}행: 정상 {sound}, 문제 {faulty}{span}. 아무것도 보내지 않았습니다.")
@@ -114,7 +114,7 @@ pub(super) fn totals(totals: &Totals, checked: &Checked, context: &Context) -> a
     if context.json {
         let mut shown = serde_json::to_value(totals)?;
         shown["rows"] = checked.rows.into();
-        shown["faulty"] = checked.faulty.into();
+        shown["faulty"] = checked.faulty().into();
         return out::json(&shown);
     }
     let lang = context.lang;
@@ -125,7 +125,7 @@ pub(super) fn totals(totals: &Totals, checked: &Checked, context: &Context) -> a
         (totals.skipped, "앞서 보낸 행이라 건너뜀", "skipped, sent by an earlier run"),
         (totals.refused, "반려됨", "refused"),
         (totals.unknown, "아직 모름", "not known to be recorded yet"),
-        (checked.faulty, "문제가 있어 보내지 않음", "faulty, not sent"),
+        (checked.faulty(), "문제가 있어 보내지 않음", "faulty, not sent"),
     ] {
         if count > 0 {
             lines.push(format!("{count:>10}  {}", lang.pick(ko, en)));

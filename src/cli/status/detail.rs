@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
+use crate::catalogue::units;
+use crate::event::Amount;
 use crate::store::progress::view::{FigureView, IndicatorView, SplitView, TargetView};
+use crate::store::progress::word;
 
 use super::super::Context;
 use super::super::lang::Lang;
@@ -34,6 +37,21 @@ impl Page<'_> {
     }
 }
 
+/// A point on a line is no report: its fraction tells nothing once the number is large.
+fn rounded(expected: Amount) -> Amount {
+    let whole = Amount::from_int(1).millionths();
+    if expected.millionths().abs() < whole * 100 {
+        return expected;
+    }
+    Amount::from_millionths(expected.millionths() / whole * whole)
+}
+
+/// The word of a status code, as the view has it for the status itself.
+fn word_of(code: &str, lang: Lang) -> String {
+    let known = serde_json::from_value::<crate::fold::status::Code>(code.into());
+    known.map_or_else(|_| code.to_owned(), |known| lang.of(&word(known).1).to_owned())
+}
+
 /// The page.
 pub(super) fn page(view: &IndicatorView, context: &Context) -> String {
     let lang = context.lang;
@@ -42,7 +60,7 @@ pub(super) fn page(view: &IndicatorView, context: &Context) -> String {
     let _ = writeln!(page.text, "{}  {}", Style::Bold.paint(&harmless(&title), context.colour), harmless(&view.id));
     figures(&mut page, view, lang);
     for target in &view.targets {
-        targets(&mut page, target, lang);
+        targets(&mut page, view, target, lang);
     }
     owners(&mut page, view, lang);
     parts(&mut page, view, lang);
@@ -75,7 +93,7 @@ fn figures(page: &mut Page<'_>, view: &IndicatorView, lang: Lang) {
             marks.push(format!("{} {count}", lang.pick(ko, en)));
         }
     }
-    if view.figure.not_deduplicated != crate::event::Amount::ZERO {
+    if view.figure.not_deduplicated != Amount::ZERO {
         let loose = view.figure.not_deduplicated;
         marks.push(format!("{} {loose}", lang.pick("중복 제거되지 않음", "not de-duplicated")));
     }
@@ -83,11 +101,12 @@ fn figures(page: &mut Page<'_>, view: &IndicatorView, lang: Lang) {
         page.line(lang.pick("표시", "marked"), &marks.join(", "));
     }
     if let Some(verified) = view.figure.verified {
-        page.line(lang.pick("확인됨", "verified"), &verified.to_string());
+        page.line(lang.pick("확인됨", "verified"), lang.of(&units::say(verified, view.unit.as_ref(), false)));
     }
     let word = lang.of(&view.status.text).to_owned();
     let mut said = word;
     if let Some(expected) = view.status.expected {
+        let expected = lang.of(&units::say(rounded(expected), view.unit.as_ref(), false)).to_owned();
         let _ = write!(said, " · {} {expected}", lang.pick("오늘 기대값", "expected by now"));
     }
     if let Some(ratio) = view.status.ratio {
@@ -96,7 +115,7 @@ fn figures(page: &mut Page<'_>, view: &IndicatorView, lang: Lang) {
     page.line(lang.pick("상태", "status"), &said);
     if let (Some(code), ratio) = (&view.status.code_original, view.status.ratio_original) {
         let ratio = ratio.map(|ratio| format!(" · {ratio}")).unwrap_or_default();
-        page.line(lang.pick("원래 목표로는", "vs original"), &format!("{code}{ratio}"));
+        page.line(lang.pick("원래 목표로는", "vs original"), &format!("{}{ratio}", word_of(code, lang)));
     }
     if let Some(forecast) = &view.forecast {
         let value = forecast.value.map(|value| format!(" {value}")).unwrap_or_default();
@@ -112,9 +131,12 @@ fn figures(page: &mut Page<'_>, view: &IndicatorView, lang: Lang) {
     page.line(lang.pick("최근 보고", "last report"), &last(view, lang));
 }
 
-fn targets(page: &mut Page<'_>, target: &TargetView, lang: Lang) {
+fn targets(page: &mut Page<'_>, view: &IndicatorView, target: &TargetView, lang: Lang) {
     let of = match (&target.part, &target.period) {
-        (Some(part), _) => format!(" · {part}"),
+        (Some(part), _) => {
+            let named = view.parts.iter().find(|found| found.id == *part);
+            format!(" · {}", named.map_or(part.as_str(), |named| lang.of(&named.title)))
+        }
         (_, Some(period)) => format!(" · {period}"),
         _ => String::new(),
     };

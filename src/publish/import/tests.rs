@@ -37,7 +37,7 @@ fn a_row_becomes_an_event() {
     let schema = schema();
     let import = Import::new(&document, &schema, options(Some("key"))).unwrap();
     let checked = import.check();
-    assert_eq!((checked.rows, checked.sound, checked.faulty), (1, 1, 0), "{:?}", checked.faults);
+    assert_eq!((checked.rows, checked.sound, checked.faulty()), (1, 1, 0), "{:?}", checked.faults);
     let event = checked.sample.unwrap();
     assert_eq!(event.id, event_id("keco", KIND, "KE-1"));
     assert_eq!(event.time.to_string(), "2026-03-01T15:00:00Z");
@@ -73,7 +73,7 @@ fn every_fault_names_row_and_column() {
         (10, Some("remark")),
     ];
     assert_eq!(faults, expected, "{:#?}", checked.faults);
-    assert_eq!((checked.rows, checked.sound, checked.faulty), (9, 1, 8));
+    assert_eq!((checked.rows, checked.sound, checked.faulty()), (9, 1, 8));
 }
 
 #[test]
@@ -87,7 +87,8 @@ fn batches_hold_their_limits_and_resume_where_they_ended() {
     }
     let (document, schema) = (csv(&text), schema());
     let import = Import::new(&document, &schema, options(Some("id"))).unwrap();
-    let all: Vec<Batch> = import.batches(0).collect();
+    let checked = import.check();
+    let all: Vec<Batch> = import.batches(0, &checked).collect();
     assert_eq!(all.iter().map(|batch| batch.events).sum::<usize>(), 1_000);
     assert_eq!(all.last().unwrap().row_last, 1_001);
     for batch in &all {
@@ -95,9 +96,27 @@ fn batches_hold_their_limits_and_resume_where_they_ended() {
         assert_eq!(envelope::parse(batch.content_type, &batch.body).unwrap().len(), batch.events);
     }
     for done in 1..all.len() {
-        let rest: Vec<Batch> = import.batches(all[done - 1].row_last).collect();
+        let rest: Vec<Batch> = import.batches(all[done - 1].row_last, &checked).collect();
         assert_eq!(rest, all[done..], "after batch {done}");
     }
+}
+
+#[test]
+fn faulty_rows_are_left_out_wherever_an_import_resumes() {
+    let rows: Vec<String> = (0..500).map(|number| format!("K{number},2026-03-02,11,fast,{}\n", number % 7)).collect();
+    let text = format!("id,time,region,class,count\n{}K1,2026-03-02,11,fast,1\n", rows.concat());
+    let (document, schema) = (csv(&text), schema());
+    let import = Import::new(&document, &schema, options(Some("id"))).unwrap();
+    let checked = import.check();
+    // Every seventh row says 0 chargers, and the last one repeats a key.
+    assert_eq!((checked.rows, checked.faulty()), (501, 73));
+    let all: Vec<Batch> = import.batches(0, &checked).collect();
+    assert_eq!(all.iter().map(|batch| batch.events as u64).sum::<u64>(), checked.sound);
+    let first = &all[0];
+    assert_eq!(import.sound_until(first.row_last, &checked), first.events as u64);
+    let last = envelope::parse(first.content_type, &first.body).unwrap().pop().unwrap();
+    assert_eq!(import.last_event_until(first.row_last, &checked).map(|(id, _)| id), Some(last.id));
+    assert_eq!(import.batches(first.row_last, &checked).collect::<Vec<_>>(), all[1..]);
 }
 
 #[test]
@@ -133,6 +152,6 @@ fn a_workbook_is_read() {
     let schema = schema();
     let import = Import::new(&document, &schema, options(Some("관리번호"))).unwrap();
     let checked = import.check();
-    assert_eq!((checked.sound, checked.faulty), (2, 0), "{:?}", checked.faults);
+    assert_eq!((checked.sound, checked.faulty()), (2, 0), "{:?}", checked.faults);
     assert_eq!(checked.sample.unwrap().time.to_string(), "2026-03-01T15:00:00Z");
 }
