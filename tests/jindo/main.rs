@@ -1,6 +1,10 @@
 //! The one integration binary. Each module is a table of cases against real parts: a real `nats-server`, real files.
 
+mod asof;
 mod detours;
+mod history;
+mod ledger;
+mod model;
 mod nats;
 mod publish;
 mod stream;
