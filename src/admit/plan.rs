@@ -153,17 +153,10 @@ fn effect(
             return Err((Reason::CurrencyUnknown, detail));
         }
     }
-    let gives = match definition.fold.kind {
-        FoldKind::Narrative => Gives::Remark,
-        FoldKind::Latest => Gives::Value(amount(selector, data)?),
-        FoldKind::Sum => match listed(selector, data)? {
-            Some(identities) => Gives::Things { identities, stage_paths: Vec::new(), counts_from: 0 },
-            None => Gives::Amount { amount: amount(selector, data)?, loose: selector.things.is_some() },
-        },
-        FoldKind::Distinct | FoldKind::Stage => things(definition, selector, data)?,
-    };
+    let (gives, unlisted) = gives(definition, selector, data)?;
     let mut paths = Vec::new();
-    for part in definition.parts.iter().filter(|part| holds(&part.only, data)) {
+    let counts = unlisted.as_ref().is_none_or(Reach::counts);
+    for part in definition.parts.iter().filter(|part| counts && holds(&part.only, data)) {
         paths.push(format!("{}/part/{}", definition.id, part.id));
     }
     let (provisional, approximate) = (marked(data, "provisional"), marked(data, "approximate"));
@@ -172,26 +165,53 @@ fn effect(
         let gives = if paths.is_empty() { Gives::Remark } else { gives };
         return Ok(Effect { indicator: number, gives, paths, agency_path: None, provisional, approximate });
     }
-    paths.insert(0, format!("{}/total", definition.id));
-    for split in &definition.splits {
-        let Some(path) = &split.field else { continue };
-        if let Some(value) = field(data, path).and_then(scalar) {
-            paths.push(format!("{}/{}/{}", definition.id, split.id, bounded(path, value)?));
-        }
+    if counts {
+        paths.insert(0, format!("{}/total", definition.id));
+        split_paths(definition, data, &mut paths)?;
     }
-    if let Some(path) = &definition.fold.period {
-        if let Some(value) = field(data, path).and_then(scalar) {
-            paths.push(format!("{}/period/{}", definition.id, bounded(path, value)?));
-        }
-    }
+    paths.extend(unlisted.map(|reach| reach.stage_paths).unwrap_or_default());
     let by_agency = definition.splits.iter().any(|split| split.id == "agency");
     Ok(Effect {
         indicator: number,
         gives,
         paths,
-        agency_path: by_agency.then(|| format!("{}/agency/{agency}", definition.id)),
+        agency_path: (by_agency && counts).then(|| format!("{}/agency/{agency}", definition.id)),
         provisional,
         approximate,
+    })
+}
+
+/// Series of splits (except agency) and period.
+fn split_paths(definition: &Indicator, data: &Value, paths: &mut Vec<String>) -> Result<(), Wrong> {
+    let splits = definition.splits.iter().filter_map(|split| Some((split.id.as_str(), split.field.as_deref()?)));
+    let period = definition.fold.period.as_deref().map(|path| ("period", path));
+    for (split, path) in splits.chain(period) {
+        if let Some(value) = field(data, path).and_then(scalar) {
+            paths.push(format!("{}/{split}/{}", definition.id, bounded(path, value)?));
+        }
+    }
+    Ok(())
+}
+
+/// The contribution; for things counted without being listed, with the stage they reached.
+fn gives(definition: &Indicator, selector: &Selector, data: &Value) -> Result<(Gives, Option<Reach>), Wrong> {
+    Ok(match definition.fold.kind {
+        FoldKind::Narrative => (Gives::Remark, None),
+        FoldKind::Latest => (Gives::Value(amount(selector, data)?), None),
+        FoldKind::Sum => match listed(selector, data)? {
+            Some(identities) => (Gives::Things { identities, stage_paths: Vec::new(), counts_from: 0 }, None),
+            None => (Gives::Amount { amount: amount(selector, data)?, loose: selector.things.is_some() }, None),
+        },
+        FoldKind::Distinct | FoldKind::Stage => {
+            let reach = reach(definition, selector, data)?;
+            match things(definition, selector, data)? {
+                Some(identity) => {
+                    let (stage_paths, counts_from) = (reach.stage_paths, reach.counts_from);
+                    (Gives::Things { identities: vec![identity], stage_paths, counts_from }, None)
+                }
+                None => (Gives::Amount { amount: amount(selector, data)?, loose: true }, Some(reach)),
+            }
+        }
     })
 }
 
@@ -238,7 +258,8 @@ fn listed(selector: &Selector, data: &Value) -> Result<Option<Vec<Vec<String>>>,
     Ok(Some(identities))
 }
 
-fn things(definition: &Indicator, selector: &Selector, data: &Value) -> Result<Gives, Wrong> {
+/// Identity of the thing; `None` where things are counted without being listed.
+fn things(definition: &Indicator, selector: &Selector, data: &Value) -> Result<Option<Vec<String>>, Wrong> {
     let fold = &definition.fold;
     let mut identity = Vec::with_capacity(fold.identity.len());
     for path in &fold.identity {
@@ -248,13 +269,32 @@ fn things(definition: &Indicator, selector: &Selector, data: &Value) -> Result<G
     }
     let unlisted = selector.value.as_ref().is_some_and(|path| field(data, path).is_some());
     if fold.kind == FoldKind::Distinct && identity.is_empty() && unlisted {
-        return Ok(Gives::Amount { amount: amount(selector, data)?, loose: true });
+        return Ok(None);
     }
     if identity.len() != fold.identity.len() {
         let detail =
             format!("/data: '{}' is told apart by {}; give all of them", definition.id, fold.identity.join(", "));
         return Err((Reason::DataInvalid, detail));
     }
+    Ok(Some(identity))
+}
+
+/// How far along the stages a report says its things are.
+struct Reach {
+    /// Paths of the stages reached, from the first; empty without stages.
+    stage_paths: Vec<String>,
+    /// Number of the stage from which things count; 0 without stages.
+    counts_from: u16,
+}
+
+impl Reach {
+    fn counts(&self) -> bool {
+        self.stage_paths.is_empty() || usize::from(self.counts_from) < self.stage_paths.len()
+    }
+}
+
+fn reach(definition: &Indicator, selector: &Selector, data: &Value) -> Result<Reach, Wrong> {
+    let fold = &definition.fold;
     let reached = match &selector.stage {
         Some(path) => {
             let name = field(data, path).and_then(scalar).unwrap_or_default();
@@ -270,8 +310,7 @@ fn things(definition: &Indicator, selector: &Selector, data: &Value) -> Result<G
     let counts_from = counts_from.unwrap_or(fold.stages.len().saturating_sub(1));
     let stage_paths =
         fold.stages.iter().take(reached + 1).map(|stage| format!("{}/stage/{}", definition.id, stage.id)).collect();
-    let counts_from = u16::try_from(counts_from).unwrap_or(u16::MAX);
-    Ok(Gives::Things { identities: vec![identity], stage_paths, counts_from })
+    Ok(Reach { stage_paths, counts_from: u16::try_from(counts_from).unwrap_or(u16::MAX) })
 }
 
 #[cfg(test)]

@@ -239,7 +239,9 @@ impl Registry {
         }
         let mut info = succeeded.successor;
         info.valid_from.get_or_insert(Date::day(effective));
-        let predecessors = succeeded.regions.into_iter().map(|code| (code, effective)).collect();
+        let known = self.regions.get(&info.code).map(|region| region.predecessors.clone()).unwrap_or_default();
+        let joining = succeeded.regions.into_iter().map(|code| (code, effective));
+        let predecessors = known.into_iter().chain(joining).collect();
         self.regions.insert(info.code.clone(), RegionState { info, predecessors });
         Ok(())
     }

@@ -232,6 +232,7 @@ impl<R: Rows> State<R> {
     /// The refusal.
     pub fn room_for(&self, decision: &Decision) -> Result<(), Refusal> {
         let mut sums: std::collections::HashMap<&str, i128> = std::collections::HashMap::new();
+        let mut coming = std::collections::HashMap::new();
         for (position, act) in decision.acts.iter().enumerate() {
             let Decided::New(_, Does::Move(effects) | Does::Correct(_, _, effects)) = act else { continue };
             let refuse = |reason, detail: String| {
@@ -240,7 +241,7 @@ impl<R: Rows> State<R> {
             };
             for effect in effects {
                 for path in effect.paths.iter().chain(&effect.agency_path) {
-                    if !self.has_room(path) {
+                    if !self.has_room(path, &mut coming) {
                         return Err(refuse(Reason::SplitLimit, format!("'{path}' would be one value too many")));
                     }
                     let Gives::Amount { amount, .. } = effect.gives else { continue };

@@ -70,6 +70,8 @@ impl<R: Rows> State<R> {
                                 alive: false,
                                 verified: false,
                                 disputed: false,
+                                provisional: effect.provisional,
+                                approximate: effect.approximate,
                                 series: moved,
                                 agency_series: agency_series.filter(|_| counted),
                             });
@@ -190,11 +192,13 @@ impl<R: Rows> State<R> {
 #[must_use]
 pub fn counted(thing: &Thing) -> Vec<(SeriesNumber, Day, Tally)> {
     let alive: Vec<&Claim> = thing.claims.iter().filter(|claim| claim.alive).collect();
-    let resolved = alive.iter().find(|claim| Some(claim.ordinal) == thing.resolved);
-    let (Some(stands), Some(day)) = (resolved.or(alive.first()), alive.iter().map(|claim| claim.day).min()) else {
-        return Vec::new();
+    let stands = |claims: &[&Claim]| {
+        let resolved = claims.iter().position(|claim| Some(claim.ordinal) == thing.resolved);
+        resolved.unwrap_or(0)
     };
-    let mut counts: Vec<_> = stands.series.iter().map(|series| (*series, day, one(&alive))).collect();
+    let Some(day) = alive.iter().map(|claim| claim.day).min() else { return Vec::new() };
+    let first = stands(&alive);
+    let mut counts: Vec<_> = alive[first].series.iter().map(|series| (*series, day, one(&alive, first))).collect();
     let mut agencies: BTreeMap<SeriesNumber, Vec<&Claim>> = BTreeMap::new();
     for claim in &alive {
         if let Some(series) = claim.agency_series {
@@ -203,18 +207,21 @@ pub fn counted(thing: &Thing) -> Vec<(SeriesNumber, Day, Tally)> {
     }
     for (series, claims) in agencies {
         let day = claims.iter().map(|claim| claim.day).min().unwrap_or(day);
-        counts.push((series, day, one(&claims)));
+        counts.push((series, day, one(&claims, stands(&claims))));
     }
     counts
 }
 
-fn one(claims: &[&Claim]) -> Tally {
+/// One thing: vouched for or contested where any claim on it is, marked as the claim that stands is.
+fn one(claims: &[&Claim], stands: usize) -> Tally {
     let unit = Amount::from_int(1).millionths();
     Tally {
         value: unit,
         count: 1,
         verified: if claims.iter().any(|claim| claim.verified) { unit } else { 0 },
+        loose: 0,
         disputed: i64::from(claims.iter().any(|claim| claim.disputed)),
-        ..Tally::default()
+        provisional: i64::from(claims[stands].provisional),
+        approximate: i64::from(claims[stands].approximate),
     }
 }

@@ -211,6 +211,10 @@ pub struct Claim {
     pub verified: bool,
     /// The record is disputed.
     pub disputed: bool,
+    /// Marked provisional.
+    pub provisional: bool,
+    /// Marked approximate.
+    pub approximate: bool,
     /// Series of total, parts and splits except agency.
     pub series: Vec<SeriesNumber>,
     /// The agency's series, where the indicator splits by agency.

@@ -200,12 +200,12 @@ impl<R: Rows> State<R> {
         self.paths.get(path).map(|number| &self.series[*number as usize])
     }
 
-    /// Whether the split of that path may take one more value.
-    #[must_use]
-    pub fn has_room(&self, path: &str) -> bool {
-        self.paths.contains_key(path)
-            || split_of(path)
-                .is_none_or(|(split, _)| self.values.get(split).is_none_or(|count| *count < SPLIT_VALUES_MAX))
+    /// Whether the split of that path may take one more value beside those in `coming`, which it joins.
+    pub(super) fn has_room(&self, path: &str, coming: &mut HashMap<String, BTreeSet<String>>) -> bool {
+        let Some((split, value)) = split_of(path).filter(|_| !self.paths.contains_key(path)) else { return true };
+        let coming = coming.entry(split.to_owned()).or_default();
+        coming.insert(value.to_owned());
+        self.values.get(split).copied().unwrap_or_default() + coming.len() <= SPLIT_VALUES_MAX
     }
 
     pub(super) fn series_number(&mut self, path: &str) -> SeriesNumber {
@@ -215,7 +215,7 @@ impl<R: Rows> State<R> {
         let number = self.pending.position.series;
         self.pending.position.series += 1;
         self.note(b'p', &(number, path));
-        // A series may be named long before it moves: a stage on the way does not move the total.
+        // Rows name it from now on, even where it does not move yet: a second claim on a thing that counts elsewhere.
         self.touched.insert(number);
         self.adopt(Series { path: path.to_owned(), ..Series::default() });
         number

@@ -104,6 +104,10 @@ impl Core {
             ))
             .into());
         }
+        if let Some(last) = core.state.position().size.checked_sub(1) {
+            // The store may have been committed up to the very entry that intake halted at.
+            core.check_rules(last)?;
+        }
         core.replay(COMMIT_MESSAGES_MAX, progress)?;
         Ok(core)
     }

@@ -231,6 +231,8 @@ impl World {
             alive: true,
             verified: false,
             disputed: false,
+            provisional: false,
+            approximate: false,
             series: series.to_vec(),
             agency_series: None,
         };

@@ -7,8 +7,8 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::event::Time;
-use crate::publish::import::{Checked, Import};
 use crate::publish::import::document::Document;
+use crate::publish::import::{Checked, Import};
 use crate::serve::source::RecordsView;
 use crate::sign::hex;
 
@@ -53,7 +53,8 @@ impl Note {
 
     /// The last row an earlier run recorded, if the ledger still knows its event; else 0.
     pub(super) fn confirmed(&mut self, import: &Import<'_>, checked: &Checked, context: &Context) -> u64 {
-        let known = import.last_event_until(self.row_done, checked).is_some_and(|(id, agency)| knows(id, &agency, context));
+        let known =
+            import.last_event_until(self.row_done, checked).is_some_and(|(id, agency)| knows(id, &agency, context));
         if !known {
             self.row_done = 0;
         }
