@@ -2,6 +2,7 @@
 //!
 //! Pure: no clock, no I/O of its own; the same registry, figures and moment give the same JSON, byte for byte.
 
+mod splits;
 pub mod view;
 
 use crate::catalogue::indicator::{FoldKind, Indicator};
@@ -12,12 +13,10 @@ use crate::event::governance::Goal;
 use crate::event::{Amount, Date, Day, Text, Time};
 use crate::fold::rows::{Doubt, Figures, GovernanceRow, Statement};
 use crate::fold::status;
-use crate::limits::SPLIT_VALUES_MAX;
 
 use view::{
     AgencyView, BreakView, FigureView, ForecastView, IndicatorView, IndicatorsView, LastReport, OwnerView, PartView,
-    PeriodView, RevisionView, SourceView, SplitValue, SplitView, StageView, StatusView, SuccessionView, TargetState,
-    TargetView, precision_word,
+    PeriodView, RevisionView, SourceView, SplitView, StageView, StatusView, TargetState, TargetView, precision_word,
 };
 
 /// The moment that is asked for.
@@ -285,44 +284,6 @@ impl Builder<'_> {
             Ok(PartView { id: part.id.clone(), title: part.title.clone(), figure: self.figure(&figures), status })
         };
         self.definition.parts.iter().map(part).collect()
-    }
-
-    fn splits(&self) -> Result<Vec<SplitView>, Doubt> {
-        let mut splits = Vec::new();
-        for split in &self.definition.splits {
-            let prefix = self.path(&format!("{}/", split.id));
-            let mut values = Vec::new();
-            for path in self.source.paths(&prefix).into_iter().take(SPLIT_VALUES_MAX) {
-                let value = path[prefix.len()..].to_owned();
-                let figure = self.figure(&self.source.figures(&path)?);
-                if figure.value.is_some() {
-                    let (label, succession) = (self.label(&split.id, &value), self.succession(&split.id, &value));
-                    values.push(SplitValue { label, value, figure, succession });
-                }
-            }
-            splits.push(SplitView { id: split.id.clone(), title: split.title.clone(), values });
-        }
-        Ok(splits)
-    }
-
-    /// Whether the region ended or began by succession; shown from its first day on.
-    fn succession(&self, split: &str, value: &str) -> Option<SuccessionView> {
-        let region = self.registry.regions.get(value).filter(|_| matches!(split, "region" | "bloc"))?;
-        let begun = |day: Day| day <= self.moment.as_of;
-        let until =
-            region.info.valid_to.filter(|last| begun(last.last_day().plus(1)) && region.info.successor.is_some());
-        let predecessors: Vec<_> = region.predecessors.iter().filter(|(_, first)| begun(*first)).cloned().collect();
-        let successor = region.info.successor.clone().filter(|_| until.is_some());
-        (until.is_some() || !predecessors.is_empty()).then_some(SuccessionView { until, successor, predecessors })
-    }
-
-    fn label(&self, split: &str, value: &str) -> Text {
-        let region = || self.registry.regions.get(value).map(|region| region.info.name.clone());
-        match split {
-            "agency" => self.agency(value).name,
-            "region" | "bloc" => region().unwrap_or_else(|| same(value)),
-            _ => same(value),
-        }
     }
 
     fn owners(&self) -> Vec<OwnerView> {
