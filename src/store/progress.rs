@@ -13,10 +13,11 @@ use crate::event::governance::Goal;
 use crate::event::{Amount, Date, Day, Text, Time};
 use crate::fold::rows::{Doubt, Figures, GovernanceRow, Statement};
 use crate::fold::status;
+use crate::limits::SPLIT_VALUES_MAX;
 
 use view::{
     AgencyView, BreakView, FigureView, ForecastView, IndicatorView, IndicatorsView, LastReport, OwnerView, PartView,
-    PeriodView, RevisionView, SourceView, SplitView, StageView, StatusView, TargetState, TargetView, precision_word,
+    PeriodView, RevisionView, SourceView, StageView, StatusView, TargetState, TargetView, precision_word,
 };
 
 /// The moment that is asked for.
