@@ -445,10 +445,10 @@ impl Registry {
 }
 
 fn target_key(state: &IndicatorState, target: &body::TargetSet) -> Result<TargetKey, GovernError> {
-    if let Some(part) = &target.part {
-        if !state.versions.iter().any(|version| version.indicator.parts.iter().any(|known| known.id == *part)) {
-            return Err(contradiction(format!("'{}' has no part '{part}'", target.indicator)));
-        }
+    let has =
+        |part: &str| state.versions.iter().any(|version| version.indicator.parts.iter().any(|known| known.id == part));
+    if let Some(part) = target.part.as_deref().filter(|part| !has(part)) {
+        return Err(contradiction(format!("'{}' has no part '{part}'", target.indicator)));
     }
     Ok(TargetKey { part: target.part.clone(), period: target.period.clone() })
 }

@@ -181,6 +181,7 @@ impl Model {
             replaces: ordinal.checked_sub(1).filter(|_| ordinal % 5 == 1),
             replaced_by: None,
             retracted_by: None,
+            about: None,
             verified_by: Vec::new(),
             disputed_by: Vec::new(),
             effects: vec![Effect { indicator: 2, gives, series: vec![1, 2], provisional: false, approximate: true }],
