@@ -85,7 +85,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let mut written = HashSet::new();
     // Type of every version of the wanted types, so that a correction is known to be of one.
     let mut origin: HashMap<(String, Uuid), String> = HashMap::new();
-    while let Some(item) = journal.next()? {
+    while let Some(item) = journal.advance()? {
         for row in accepted(&item, &types, &mut origin) {
             let key = (row.event.agency.clone(), row.event.id);
             let fate = fates.get(&key).copied();
@@ -128,7 +128,7 @@ fn types(args: &Args, log: &TailReader, format: Format) -> anyhow::Result<Vec<St
 fn fates(log: &TailReader) -> anyhow::Result<Fates> {
     let mut fates = Fates::new();
     let mut journal = Journal::new(log, Wanted::default());
-    while let Some(item) = journal.next()? {
+    while let Some(item) = journal.advance()? {
         for (position, event) in &item.events {
             if !item.is_new(*position) {
                 continue;
@@ -202,7 +202,7 @@ fn event_of(event: &Event, types: &[String], origin: &HashMap<(String, Uuid), St
 type Sink = Box<dyn std::io::Write>;
 
 enum Writer {
-    Csv { writer: csv::Writer<Sink>, fields: Vec<String> },
+    Csv { writer: Box<csv::Writer<Sink>>, fields: Vec<String> },
     Ndjson(Sink),
 }
 
@@ -217,7 +217,7 @@ impl Writer {
         let notes = ["_agency", "_index", "_recorded", "_state"];
         let attributes = ["id", "time", "subject"];
         writer.write_record(attributes.into_iter().chain(fields.iter().map(String::as_str)).chain(notes))?;
-        Ok(Writer::Csv { writer, fields })
+        Ok(Writer::Csv { writer: Box::new(writer), fields })
     }
 
     fn write(&mut self, row: &Row, fate: Option<Fate>) -> anyhow::Result<()> {

@@ -134,7 +134,7 @@ impl Journal {
     ///
     /// # Errors
     /// A damaged entry.
-    pub fn next(&mut self) -> anyhow::Result<Option<Item>> {
+    pub fn advance(&mut self) -> anyhow::Result<Option<Item>> {
         loop {
             let Some(bytes) = self.entries.next() else { return Ok(None) };
             let (_, bytes) = bytes.map_err(|error| could(error.to_string(), error.to_string()))?;
@@ -241,7 +241,7 @@ impl Journal {
 /// A damaged entry.
 pub fn registry(log: &TailReader) -> anyhow::Result<Registry> {
     let mut journal = Journal::new(log, Wanted { kind: Some("no.such.kind".into()), ..Wanted::default() });
-    while journal.next()?.is_some() {}
+    while journal.advance()?.is_some() {}
     Ok(journal.registry)
 }
 

@@ -80,7 +80,7 @@ fn without_version(kind: &str) -> &str {
 fn exact(name: &str) -> Option<&'static str> {
     let kinds = || embedded().iter().map(|(kind, _)| *kind);
     // Without a version the newest one is meant: the list is in order of type.
-    kinds().find(|kind| *kind == name).or_else(|| kinds().filter(|kind| without_version(kind) == name).last())
+    kinds().find(|kind| *kind == name).or_else(|| kinds().rfind(|kind| without_version(kind) == name))
 }
 
 fn nearest(name: &str) -> Vec<&'static str> {

@@ -72,7 +72,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
 fn lines(mut journal: Journal, refused: bool, limit: Option<usize>) -> anyhow::Result<Exit> {
     let mut writer = out::writer(None)?;
     let mut left = limit.unwrap_or(usize::MAX);
-    while let Some(item) = journal.next()? {
+    while let Some(item) = journal.advance()? {
         if refused && item.code().is_none() {
             continue;
         }
@@ -124,7 +124,7 @@ fn table(mut journal: Journal, refused: bool, limit: Option<usize>, context: &Co
         .wide(lang.pick("내용", "what"));
     let limit = limit.unwrap_or(TABLE_ROWS_MAX);
     let mut cut = false;
-    'entries: while let Some(item) = journal.next()? {
+    'entries: while let Some(item) = journal.advance()? {
         if refused && item.code().is_none() {
             continue;
         }

@@ -8,9 +8,12 @@ use serde::Serialize;
 
 use crate::event::Text;
 
-/// A problem document.
+/// A problem document; small to hand up, for most requests end without one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problem(Box<Document>);
+
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Problem {
+struct Document {
     /// `urn:jindo:problem:<code>`.
     #[serde(rename = "type")]
     kind: String,
@@ -35,7 +38,7 @@ pub struct Problem {
 
 impl Problem {
     fn new(status: StatusCode, code: &'static str, detail: Text, next: Text) -> Self {
-        Problem {
+        Problem(Box::new(Document {
             kind: format!("urn:jindo:problem:{code}"),
             status: status.as_u16(),
             code,
@@ -45,7 +48,12 @@ impl Problem {
             next: next.en,
             next_ko: next.ko,
             retry_after_s: None,
-        }
+        }))
+    }
+
+    fn retry_after_s(mut self, seconds: u32) -> Self {
+        self.0.retry_after_s = Some(seconds);
+        self
     }
 
     /// A parameter that cannot be understood.
@@ -81,14 +89,14 @@ impl Problem {
             format!("the ledger has not folded {wanted} entries yet, it stands at {size}"),
         );
         let next = text("잠시 뒤 다시 요청하거나 /readyz를 보세요.", "ask again shortly, or see /readyz");
-        Problem { retry_after_s: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "not-yet", detail, next) }
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "not-yet", detail, next).retry_after_s(1)
     }
 
     /// The ledger cannot answer now.
     #[must_use]
     pub fn unavailable(why: Text) -> Self {
         let next = text("/readyz가 이유를 말합니다. 운영자에게 알리세요.", "/readyz says why; tell the operator");
-        Problem { retry_after_s: Some(5), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", why, next) }
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", why, next).retry_after_s(5)
     }
 }
 
@@ -99,11 +107,11 @@ pub(super) fn text(ko: impl Into<String>, en: impl Into<String>) -> Text {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, axum::Json(&self)).into_response();
+        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, axum::Json(&self.0)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(seconds) = self.retry_after_s {
+        if let Some(seconds) = self.0.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
