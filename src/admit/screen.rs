@@ -16,7 +16,7 @@ use crate::event::subject::{Channel, Subject};
 use crate::event::{Event, Time};
 use crate::limits::{TIME_AHEAD_NS_MAX, TIME_MIN_NS};
 use crate::log::entry::{Body, Entry, Kept, Verdict};
-use crate::sign::{ClaimFault, Claims, Jws, verifying_key};
+use crate::sign::{ClaimFault, Claims, Jws, SignFault, verifying_key};
 use ed25519_dalek::VerifyingKey;
 
 /// What is taken on trust.
@@ -161,7 +161,7 @@ fn verify(jws: &Jws, verifier: &VerifyingKey, entry: &Entry, trust: Trust) -> Re
     }
     match entry.ruling.as_ref().map(|ruling| &ruling.verdict) {
         Some(Verdict::Refused(code)) if code == Reason::SignatureWrong.code() => {
-            Err(wrong("when it was recorded".to_owned()))
+            Err(wrong(SignFault::Wrong.to_string()))
         }
         _ => Ok(()),
     }

@@ -1,6 +1,7 @@
 //! The one integration binary. Each module is a table of cases against real parts: a real `nats-server`, real files.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may stop where it stands")]
 
+mod admission;
 mod asof;
 mod detours;
 mod e2e_crash;
@@ -11,11 +12,13 @@ mod e2e_load;
 mod e2e_rebuild;
 mod e2e_up;
 mod e2e_wire;
+mod folds;
 mod history;
 mod ledger;
 mod model;
 mod nats;
 mod publish;
 mod python;
+mod replay;
 mod stream;
 mod tidy;
