@@ -3,6 +3,14 @@
 
 mod asof;
 mod detours;
+mod e2e_crash;
+mod e2e_hostile;
+mod e2e_house;
+mod e2e_import;
+mod e2e_load;
+mod e2e_rebuild;
+mod e2e_up;
+mod e2e_wire;
 mod history;
 mod ledger;
 mod model;

@@ -1,0 +1,81 @@
+//! The file of a year: 71,000 chargers in a CSV, imported, killed half way, imported again, and once more.
+
+use std::{fmt::Write as _, path::Path, process::Stdio, time::Instant};
+
+use serde_json::{Value, json};
+
+use crate::e2e_house::{Folder, Guard, Ledger, jindo, until};
+
+const ROWS: u64 = 71_000;
+const REGIONS: [&str; 17] =
+    ["11", "26", "27", "28", "29", "30", "31", "41", "42", "43", "44", "45", "46", "47", "48", "49", "50"];
+
+/// One charger a row: 4,450 fast, 2,000 medium, the rest slow, all in the first half of the year.
+fn write_csv(path: &Path) {
+    let mut text = String::from("관리번호,region,class,time,count\n");
+    for row in 0..ROWS {
+        let class = match row % 71 {
+            0..=3 => "fast",
+            4..=5 => "medium",
+            _ => "slow",
+        };
+        let region = REGIONS[usize::try_from(row * 7 % 17).unwrap()];
+        let (month, day) = (1 + row % 6, 1 + row % 28);
+        writeln!(text, "EV-{row:06},{region},{class},2026-{month:02}-{day:02},1").unwrap();
+    }
+    std::fs::write(path, text).unwrap();
+}
+
+fn sum_of<'a>(rows: impl IntoIterator<Item = &'a Value>) -> u64 {
+    rows.into_iter().filter_map(|row| row["figure"]["value"].as_u64()).sum()
+}
+
+#[test]
+fn seventy_one_thousand_rows_count_once_through_a_kill() {
+    let folder = Folder::new();
+    let ledger = Ledger::up(&folder);
+    let before = ledger.settled();
+    let file = folder.beside("chargers.csv");
+    write_csv(&file);
+    let import = ["import", file.to_str().unwrap(), "--type", "charger.installed", "--agency", "keco", "--key", "관리번호"];
+
+    let reports = ROWS / jindo::limits::IMPORT_BATCH_EVENTS as u64;
+    let began = Instant::now();
+    let mut command = jindo();
+    command.args(import).arg("--data").arg(folder.data()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = Guard(command.spawn().unwrap());
+    until("half of the file is recorded", || (ledger.size() >= before + reports / 2).then_some(()));
+    child.0.kill().unwrap();
+    let ended = child.0.wait().unwrap();
+    assert!(!ended.success(), "the import was over before it could be killed");
+    let part = ledger.indicator("ev-chargers")["figure"]["value"].as_u64().unwrap();
+    assert!(part >= ROWS / 3 && part < ROWS, "killed at {part}");
+    eprintln!("killed at {part} after {:?}", began.elapsed());
+
+    let began = Instant::now();
+    let (exit, told) = folder.json(&import);
+    eprintln!("the rest took {:?}: {told}", began.elapsed());
+    assert_eq!(exit, 0, "{told}");
+    let counted: u64 = ["accepted", "duplicate", "skipped"].map(|name| told[name].as_u64().unwrap()).iter().sum();
+    assert_eq!((counted, &told["refused"], &told["unknown"]), (ROWS, &json!(0), &json!(0)), "{told}");
+    let size = ledger.settled();
+    let chargers = ledger.indicator("ev-chargers");
+    assert_eq!(chargers["figure"]["value"], ROWS);
+    let figure = |rows: &Value, id: &str| {
+        let named = |row: &&Value| row["id"] == id || row["value"] == id;
+        rows.as_array().unwrap().iter().find(named).unwrap()["figure"]["value"].clone()
+    };
+    assert_eq!((figure(&chargers["parts"], "fast"), figure(&chargers["parts"], "medium")), (json!(4_000), json!(2_000)));
+    for split in chargers["splits"].as_array().unwrap().iter().filter(|split| split["id"] != "kind") {
+        assert_eq!(sum_of(split["values"].as_array().unwrap()), ROWS, "{}", split["id"]);
+    }
+    let agency = chargers["splits"].as_array().unwrap().iter().find(|split| split["id"] == "agency").unwrap();
+    assert_eq!(figure(&agency["values"], "keco"), json!(ROWS));
+
+    let began = Instant::now();
+    let (exit, told) = folder.json(&import);
+    eprintln!("the third run took {:?}: {told}", began.elapsed());
+    assert_eq!((exit, &told["skipped"]), (0, &json!(ROWS)), "{told}");
+    assert_eq!(ledger.settled(), size, "a third run publishes nothing");
+    assert_eq!(ledger.indicator("ev-chargers")["figure"]["value"], ROWS);
+}

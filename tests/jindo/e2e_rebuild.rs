@@ -1,0 +1,114 @@
+//! Read models are a cache of the log: made anew they are equal, damaged they heal.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::e2e_house::Ledger;
+use crate::e2e_load::Intake;
+use crate::e2e_wire::Noise;
+
+const DAMAGES: usize = 12;
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => found.extend(files(&path)),
+            false => found.push(path),
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Flips bytes, zeroes a stretch, cuts the end or removes the file.
+fn damage(path: &Path, noise: &mut Noise) -> &'static str {
+    let mut bytes = std::fs::read(path).unwrap();
+    if bytes.is_empty() {
+        std::fs::write(path, noise.bytes(64)).unwrap();
+        return "filled";
+    }
+    let (at, many) = (noise.below(bytes.len()), 1 + noise.below(4_096));
+    let end = bytes.len().min(at + many);
+    let how = match noise.below(8) {
+        0..=2 => {
+            bytes[at] ^= 1 << noise.below(8);
+            "flipped one bit"
+        }
+        3 => {
+            bytes[at..end].fill(0);
+            "zeroed"
+        }
+        4 => {
+            let count = end - at;
+            bytes[at..end].copy_from_slice(&noise.bytes(count));
+            "overwritten"
+        }
+        5 => {
+            bytes.truncate(at);
+            "cut"
+        }
+        6 => {
+            bytes.extend(noise.bytes(many));
+            "grown"
+        }
+        _ => {
+            std::fs::remove_file(path).unwrap();
+            return "removed";
+        }
+    };
+    std::fs::write(path, bytes).unwrap();
+    how
+}
+
+/// What readers can ask: now, as of earlier days, as known earlier, refused reports.
+fn answers(ledger: &Ledger, size: u64) -> Vec<Value> {
+    let mut told = Vec::new();
+    for (day, known) in [("2026-12-31", size), ("2026-12-31", size / 2), ("2026-05-31", size), ("2026-05-31", size / 3)] {
+        let (status, view) = ledger.get(&format!("/v1/indicators?as_of={day}&known_at={known}"));
+        assert_eq!(status, 200, "{view}");
+        told.push(view);
+    }
+    let (status, refused) = ledger.get("/v1/refused?limit=1000");
+    assert_eq!(status, 200);
+    told.push(refused);
+    told
+}
+
+#[test]
+fn rebuilt_read_models_are_equal_and_damaged_ones_heal() {
+    let intake = Intake::found();
+    let mut crowd = intake.crowd(8);
+    let ledger = intake.run();
+    (0..10).for_each(|_| drop(crowd.report(&intake, 50)));
+    let size = ledger.settled();
+    let expected = answers(&ledger, size);
+    assert!(ledger.terminate().success());
+    let (exit, rebuilt) = intake.folder.json(&["rebuild"]);
+    assert_eq!((exit, &rebuilt["equal"], &rebuilt["size"]), (0, &json!(true), &json!(size)), "{rebuilt}");
+
+    let mut noise = Noise::new(u64::from(std::process::id()));
+    let mut aside = 0;
+    for round in 0..DAMAGES {
+        let store = files(&intake.folder.data().join("store"));
+        let path = &store[noise.below(store.len())];
+        let how = damage(path, &mut noise);
+        let name = path.strip_prefix(intake.folder.data()).unwrap().display().to_string();
+        let ledger = intake.run();
+        assert_eq!(ledger.settled(), size, "round {round}: {name} {how}");
+        let told = answers(&ledger, size);
+        for (told, expected) in told.iter().zip(&expected) {
+            assert!(told == expected, "round {round}: {name} {how}: other answers\n{told}\n{expected}");
+        }
+        assert!(ledger.terminate().success(), "round {round}: {name} {how}");
+        let (exit, checked) = intake.folder.json(&["rebuild", "--keep"]);
+        assert_eq!((exit, &checked["digest"]), (0, &rebuilt["digest"]), "round {round}: {name} {how}: {checked}");
+        let now = std::fs::read_dir(intake.folder.data()).unwrap().map(|entry| entry.unwrap().file_name());
+        let now = now.filter(|name| name.to_string_lossy().starts_with("store.doubt")).count();
+        eprintln!("round {round}: {name} {how}: {}", if now > aside { "rebuilt" } else { "harmless" });
+        aside = now;
+    }
+    assert!(aside > 1, "no damage was ever noticed");
+}

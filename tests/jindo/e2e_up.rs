@@ -1,0 +1,125 @@
+//! `jindo up` alone, as an operator sees it: one line, 34 commitments, a report from another process within a second,
+//! a restart that adds nothing, a clean end.
+
+use std::time::{Duration, Instant};
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use jindo::stream::{self, Login};
+use serde_json::{Value, json};
+
+use crate::e2e_house::{Folder, Ledger, until};
+
+fn by_id<'a>(view: &'a Value, id: &str) -> &'a Value {
+    view["indicators"].as_array().unwrap().iter().find(|row| row["id"] == id).unwrap()
+}
+
+/// The target without part or period.
+fn target(indicator: &Value) -> &Value {
+    let plain = |target: &&Value| target["part"].is_null() && target["period"].is_null();
+    indicator["targets"].as_array().unwrap().iter().find(plain).unwrap()
+}
+
+#[test]
+fn thirty_four_commitments_with_what_became_of_them() {
+    let folder = Folder::new();
+    let ledger = Ledger::up(&folder);
+    let (status, view) = ledger.get("/v1/indicators");
+    assert_eq!((status, view["indicators"].as_array().unwrap().len()), (200, 34));
+    assert_eq!((&view["origin"], &view["simulated"]), (&json!("jindo.local/motie-2026"), &json!(false)));
+
+    let chargers = by_id(&view, "ev-chargers");
+    let promised = target(chargers);
+    assert_eq!((&promised["current"]["value"], &promised["original"]["value"]), (&json!(71_450), &json!(71_000)));
+    assert_eq!(promised["current"]["text"], json!({ "ko": "7만 1,450기", "en": "71,450" }));
+    let revision = &promised["revisions"][0];
+    assert_eq!((&revision["old"], &revision["new"]), (&json!(71_000), &json!(71_450)));
+    assert!(revision["reason"].as_str().unwrap().contains("7만 1,450기"), "{revision}");
+    assert_eq!(revision["authority"]["code"], "mcee");
+    let owners: Vec<_> = chargers["owners"].as_array().unwrap().iter().map(|owner| &owner["agency"]["code"]).collect();
+    assert_eq!((&chargers["owner"]["code"], owners), (&json!("mcee"), vec![&json!("motie"), &json!("mcee")]));
+
+    let exports = by_id(&view, "exports");
+    assert_eq!((&exports["figure_period"], &exports["figure"]["provisional"]), (&json!("2025"), &json!(1)));
+    assert_eq!(exports["figure"]["text"]["en"], "USD 700bn");
+
+    let engine = by_id(&view, "aero-engine");
+    assert_eq!(target(engine)["current"]["due_as_printed"], "20934");
+    assert_eq!((&target(engine)["current"]["due"], &target(engine)["current"]["confirmed"]), (&json!("2034"), &json!(false)));
+    assert!(!engine["source"]["reading"]["en"].as_str().unwrap().is_empty(), "{engine}");
+    assert_eq!(engine["source"]["confirmed"], false);
+    // People see what programs see.
+    let table = folder.run(&["status", "aero-engine", "--lang", "en"]);
+    let shown = String::from_utf8(table.stdout).unwrap();
+    assert!(table.status.success() && shown.contains("20934"), "{shown}");
+    assert_eq!(ledger.said_more(), Vec::<String>::new(), "one line on standard output");
+    assert!(ledger.terminate().success());
+}
+
+#[test]
+fn a_report_from_another_process_is_seen_within_a_second_and_survives() {
+    let folder = Folder::new();
+    let ledger = Ledger::up(&folder);
+    let before = ledger.settled();
+    let report = ["report", "charger.installed", "--agency", "keco", "--time", "2026-06-30", "region=11", "class=fast", "count=12"];
+    let (exit, told) = folder.json(&report);
+    assert_eq!((exit, &told["state"], &told["index"]), (0, &json!("accepted"), &json!(before)), "{told}");
+    let acknowledged = Instant::now();
+    let (status, chargers) = ledger.get(&format!("/v1/indicators/ev-chargers?at_least={}", before + 1));
+    assert_eq!((status, &chargers["figure"]["value"]), (200, &json!(12)));
+    let (_, shown) = folder.json(&["status", "ev-chargers"]);
+    let took = acknowledged.elapsed();
+    assert_eq!(shown["figure"]["value"], 12, "{shown}");
+    assert!(took < Duration::from_secs(1), "seen after {took:?}");
+    let fast = chargers["parts"].as_array().unwrap().iter().find(|part| part["id"] == "fast").unwrap();
+    assert_eq!(fast["figure"]["value"], 12);
+    let (status, record) = ledger.get(&format!("/v1/records/{}", told["id"].as_str().unwrap()));
+    assert_eq!((status, &record["records"][0]["versions"][0]["index"]), (200, &json!(before)));
+
+    let (_, before_stop) = ledger.get("/v1/indicators?as_of=2026-11-30");
+    let nats = ledger.nats_pid();
+    assert!(ledger.terminate().success());
+    assert!(!std::path::Path::new(&format!("/proc/{nats}")).exists(), "nats-server {nats} still runs");
+    assert!(!folder.data().join("running.json").exists());
+
+    let ledger = Ledger::up(&folder);
+    assert_eq!(ledger.settled(), before + 1, "a restart publishes nothing anew");
+    let (_, after) = ledger.get("/v1/indicators?as_of=2026-11-30");
+    assert_eq!(after, before_stop, "a restart keeps everything");
+    let (exit, again) = folder.json(&report);
+    assert_eq!((exit, &again["index"]), (0, &json!(before + 1)), "the outbox goes on where it was");
+    assert_eq!(ledger.indicator("ev-chargers")["figure"]["value"], 24);
+}
+
+/// The bucket holds, under each indicator's id, the JSON that HTTP answers for the same size.
+#[test]
+fn the_bucket_holds_what_http_answers() {
+    let folder = Folder::new();
+    let ledger = Ledger::up(&folder);
+    let before = ledger.settled();
+    let (exit, _) = folder.json(&["report", "charger.installed", "--agency", "keco", "--time", "2026-06-30", "region=11", "class=slow", "count=5"]);
+    assert_eq!(exit, 0);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let seed = folder.key("dashboard").seed();
+    let bucket = runtime.block_on(async {
+        let link = stream::connect(&ledger.nats, &Login::plain(&seed, "dashboard")).await.unwrap();
+        let context = async_nats::jetstream::new(link.client);
+        context.get_key_value(stream::PROGRESS_BUCKET).await.unwrap()
+    });
+    let value = |key: &str| -> Option<Value> {
+        let bytes = runtime.block_on(bucket.get(key)).unwrap()?;
+        Some(serde_json::from_slice(&bytes).unwrap())
+    };
+    let chargers = until("the report is announced", || value("ev-chargers").filter(|told| told["figure"]["value"] == 5));
+    assert_eq!(chargers["size"], before + 1);
+    let keys: Vec<String> = until("34 keys", || {
+        let keys: Vec<String> =
+            runtime.block_on(async { bucket.keys().await.unwrap().boxed().try_collect().await.unwrap() });
+        (keys.len() == 34).then_some(keys)
+    });
+    for key in keys {
+        let announced = value(&key).unwrap();
+        let (size, day) = (&announced["size"], announced["as_of"].as_str().unwrap());
+        let (status, answered) = ledger.get(&format!("/v1/indicators/{key}?known_at={size}&as_of={day}"));
+        assert_eq!((status, &answered), (200, &announced), "{key}");
+    }
+}
