@@ -84,6 +84,19 @@ impl Core {
     /// # Errors
     /// [`Halt`]; on a doubt the caller sets the store aside and opens again.
     pub fn open(log: &Path, store: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Self, Halt> {
+        Self::open_with(log, store, COMMIT_MESSAGES_MAX, progress)
+    }
+
+    /// As [`Core::open`], with so many entries a commit.
+    ///
+    /// # Errors
+    /// As [`Core::open`].
+    pub fn open_with(
+        log: &Path,
+        store: &Path,
+        messages_max: usize,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Self, Halt> {
         let (tail, opened) = Tail::open(log)?;
         if opened.torn_bytes > 0 {
             tracing::warn!(bytes = opened.torn_bytes, "cut an unfinished append off the log's end");
@@ -108,7 +121,7 @@ impl Core {
             // The store may have been committed up to the very entry that intake halted at.
             core.check_rules(last)?;
         }
-        core.replay(COMMIT_MESSAGES_MAX, progress)?;
+        core.replay(messages_max, progress)?;
         Ok(core)
     }
 
