@@ -4,7 +4,7 @@
 use jindo::catalogue::file;
 use jindo::event::envelope::{self, NewEvent};
 use jindo::event::governance::{AgencyRegistered, LedgerCreated, SchemaRegistered};
-use jindo::event::schema::embedded_text;
+use jindo::event::schema::embedded;
 use jindo::event::subject::Channel;
 use jindo::event::{Text, Time};
 use jindo::stream::Outgoing;
@@ -38,7 +38,7 @@ pub fn founding() -> (Vec<Outgoing>, Vec<String>) {
         simulated: true,
     };
     founder.say("ledger.created.v1", &created);
-    for (kind, schema) in embedded_text() {
+    for (kind, schema) in embedded() {
         founder
             .say("schema.registered.v1", &SchemaRegistered { kind: (*kind).to_owned(), schema: (*schema).to_owned() });
     }

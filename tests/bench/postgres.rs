@@ -80,7 +80,7 @@ impl Postgres {
         }
         let mut server = as_user("postgres");
         server.arg("-D").arg(&data).arg("-k").arg(folder.path());
-        SETTINGS.iter().for_each(|setting| drop(server.args(["-c", setting])));
+        server.args(SETTINGS.iter().flat_map(|setting| ["-c", setting]));
         let child = server.spawn().map_err(|error| error.to_string())?;
         let socket = folder.path().join(".s.PGSQL.5432");
         let mut postgres = Postgres { child, socket, version, _folder: folder };
