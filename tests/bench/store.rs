@@ -164,6 +164,7 @@ impl World {
             position: 0,
             time,
             replaces: None,
+            about: None,
             replaced_by: None,
             retracted_by: None,
             verified_by: Vec::new(),

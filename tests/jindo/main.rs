@@ -12,6 +12,7 @@ mod e2e_load;
 mod e2e_rebuild;
 mod e2e_up;
 mod e2e_wire;
+mod folds;
 mod history;
 mod ledger;
 mod model;
