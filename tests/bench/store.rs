@@ -3,6 +3,7 @@
 //! `cargo bench --bench store -- [events]`. 34 indicators, 17 regions, 40 agencies, 365 days shuffled inside batches, five
 //! additive moves an event, 18 % statements, 10 % things, 5 % corrections, 1 % duplicates. Only what the store does is timed:
 //! commits, and the reads that folding needs (a lookup per event, a record per correction, winners per statement).
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench may stop where it stands")]
 
 use std::collections::HashMap;
 use std::path::Path;
