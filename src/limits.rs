@@ -27,9 +27,10 @@ pub const CHAIN_HOLE_ALARM_NS: i64 = 600_000_000_000;
 pub const REPORT_EVERY_DAYS: u16 = 92;
 /// The entry at every index divisible by this carries the digest of the read models before it.
 pub const STATE_DIGEST_EVERY: u64 = 4_096;
-/// Messages read from the stream and folded in one commit while catching up: large enough that one fdatasync
-/// is no cost, small enough that memory stays flat (56 KiB bodies make 28 MiB).
-pub const COMMIT_MESSAGES_MAX: usize = 512;
+/// Messages read from the stream and folded in one commit while catching up. Each commit costs an fdatasync and rewrites the
+/// state of every series that moved, a few hundred under a broad load: small reports need large commits. Memory is bounded by
+/// [`COMMIT_BYTES_MAX`].
+pub const COMMIT_MESSAGES_MAX: usize = 4_096;
 /// Bytes of message bodies in one commit.
 pub const COMMIT_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Events in one commit: bounds the pending changes in memory.

@@ -95,7 +95,7 @@ pub fn plan(registry: &Registry, agency: &str, kind: &str, day: Day, data: &Valu
         let Some(state) = registry.indicator(*number) else { continue };
         let definition = state.version_on(day);
         let Some(selector) = select(definition, kind, day, data) else { continue };
-        if !definition.reporters.iter().any(|reporter| registry.acts_for(agency, reporter)) {
+        if !registry.is_among(agency, &definition.reporters) {
             let listed = definition.reporters.join(", ");
             let detail = format!("'{agency}' may not report '{}'; its reporters are: {listed}", definition.id);
             return Err((Reason::NotAuthorised, detail));

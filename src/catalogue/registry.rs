@@ -220,6 +220,13 @@ impl Registry {
         self.agencies.get(code).is_some_and(|agency| agency.info.role == "authority")
     }
 
+    /// Whether that agency, or one it follows, is among those listed.
+    #[must_use]
+    pub fn is_among(&self, agency: &str, listed: &[String]) -> bool {
+        // Nearly always by its own code: successions are asked only where that is not listed.
+        listed.iter().any(|code| code == agency) || listed.iter().any(|code| self.acts_for(agency, code))
+    }
+
     /// Whether `successor` may act for `agency`: it is the same, or follows it.
     #[must_use]
     pub fn acts_for(&self, successor: &str, agency: &str) -> bool {

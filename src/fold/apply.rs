@@ -174,7 +174,7 @@ impl<R: Rows> State<R> {
     }
 
     fn come(&mut self, ordinal: Ordinal, record: &mut Record, planned: &[Effect], at: At) -> Result<(), Doubt> {
-        record.effects = self.settle(ordinal, record.agency, record.time.day(), planned)?;
+        record.effects = self.settle(ordinal, record.agency, planned)?;
         self.shift(ordinal, record, Standing::default(), Standing { alive: true, ..Standing::default() }, at)
     }
 
@@ -207,7 +207,7 @@ impl<R: Rows> State<R> {
     /// The claim of `stands` counts with its attributes, at every stage it claims.
     fn resolve(&mut self, indicator: u16, identity: &[String], stands: Ordinal, at: At) -> Result<(), Doubt> {
         for number in self.things_of(indicator, identity, stands)? {
-            self.change_thing(number, at, |thing| thing.resolved = Some(stands))?;
+            self.resolve_thing(number, stands, at)?;
         }
         Ok(())
     }
@@ -216,10 +216,10 @@ impl<R: Rows> State<R> {
     fn things_of(&self, indicator: u16, identity: &[String], ordinal: Ordinal) -> Result<Vec<u64>, Doubt> {
         let mut found = Vec::new();
         for effect in self.record(ordinal)?.effects.iter().filter(|effect| effect.indicator == indicator) {
-            let super::rows::Gives::Things(things) = &effect.gives else { continue };
-            for number in things {
-                if self.thing(*number)?.identity == identity {
-                    found.push(*number);
+            let super::rows::Gives::Things(claims) = &effect.gives else { continue };
+            for claim in claims {
+                if self.thing(claim.thing)?.identity == identity {
+                    found.push(claim.thing);
                 }
             }
         }

@@ -3,9 +3,7 @@
 //! One idea for all folds: a contribution is a function of the record and its [`Standing`]; a change is the difference
 //! between two standings. Corrections, retractions and verifications therefore need no code of their own.
 
-use std::collections::BTreeMap;
-
-use super::rows::{Claim, Doubt, Effect, Gives, Ordinal, Record, Rows, SeriesNumber, Statement, Tally, Thing};
+use super::rows::{Claim, Doubt, Effect, Gives, Ordinal, Record, Rows, Statement, Tally};
 use super::state::{At, State, minus, plus};
 use crate::admit::plan;
 use crate::event::{Amount, Day};
@@ -34,13 +32,12 @@ impl Standing {
 }
 
 impl<R: Rows> State<R> {
-    /// Turns planned effects into those a record keeps: paths into series, identities into things, with dead claims of this
-    /// record on them.
+    /// Turns planned effects into those a record keeps: paths into series, identities into claims on things,
+    /// which do not count yet.
     pub(super) fn settle(
         &mut self,
         ordinal: Ordinal,
         agency: u16,
-        day: Day,
         planned: &[plan::Effect],
     ) -> Result<Vec<Effect>, Doubt> {
         let mut effects = Vec::with_capacity(planned.len());
@@ -53,7 +50,7 @@ impl<R: Rows> State<R> {
                 plan::Gives::Value(value) => Gives::Value(*value),
                 plan::Gives::Remark => Gives::Remark,
                 plan::Gives::Things { identities, stage_paths, counts_from } => {
-                    let mut things = Vec::new();
+                    let mut claims = Vec::new();
                     let stage_series: Vec<_> = stage_paths.iter().map(|path| self.series_number(path)).collect();
                     for identity in identities {
                         for stage in 0..stage_series.len().max(1) {
@@ -61,25 +58,13 @@ impl<R: Rows> State<R> {
                             let counted = stage == *counts_from;
                             let mut moved: Vec<_> = stage_series.get(usize::from(stage)).copied().into_iter().collect();
                             moved.extend(counted.then_some(series.as_slice()).into_iter().flatten());
-                            let number = self.thing_number(effect.indicator, stage, identity)?;
-                            let mut thing = self.thing(number)?;
-                            thing.claims.push(Claim {
-                                ordinal,
-                                agency,
-                                day,
-                                alive: false,
-                                verified: false,
-                                disputed: false,
-                                provisional: effect.provisional,
-                                approximate: effect.approximate,
-                                series: moved,
-                                agency_series: agency_series.filter(|_| counted),
-                            });
-                            self.put_thing(number, thing);
-                            things.push(number);
+                            let thing = self.thing_number(effect.indicator, stage, identity)?;
+                            let agency_series = agency_series.filter(|_| counted);
+                            let before = self.claim(thing, agency, agency_series, ordinal)?;
+                            claims.push(Claim { thing, before, series: moved, agency_series });
                         }
                     }
-                    Gives::Things(things)
+                    Gives::Things(claims)
                 }
             };
             match gives {
@@ -123,13 +108,9 @@ impl<R: Rows> State<R> {
                         self.state(*number, statement(from), statement(to), at)?;
                     }
                 }
-                Gives::Things(things) => {
-                    for number in things {
-                        self.change_thing(*number, at, |thing| {
-                            for claim in thing.claims.iter_mut().filter(|claim| claim.ordinal == ordinal) {
-                                (claim.alive, claim.verified, claim.disputed) = (to.alive, to.verified, to.disputed);
-                            }
-                        })?;
+                Gives::Things(claims) => {
+                    for claim in claims {
+                        self.shift_claim(claim, effect, (ordinal, record.agency, day), (from, to), at)?;
                     }
                 }
             }
@@ -164,64 +145,5 @@ impl<R: Rows> State<R> {
         for number in &effect.series {
             self.add(*number, day, change, at);
         }
-    }
-
-    /// Changes a thing and moves the figures by the difference it makes.
-    pub(super) fn change_thing(&mut self, number: u64, at: At, change: impl FnOnce(&mut Thing)) -> Result<(), Doubt> {
-        let mut thing = self.thing(number)?;
-        let mut difference: BTreeMap<(SeriesNumber, Day), Tally> = BTreeMap::new();
-        let mut gather = |thing: &Thing, sign: fn(Tally) -> Tally| {
-            for (series, day, tally) in counted(thing) {
-                let sum = difference.entry((series, day)).or_default();
-                *sum = plus(*sum, sign(tally));
-            }
-        };
-        gather(&thing, minus);
-        change(&mut thing);
-        gather(&thing, |tally| tally);
-        self.put_thing(number, thing);
-        for ((series, day), tally) in difference {
-            self.add(series, day, tally, at);
-        }
-        Ok(())
-    }
-}
-
-/// What a thing counts for: once, on the earliest day anyone claims, with the attributes of the claim that stands; and once
-/// for each agency that claims it.
-#[must_use]
-pub fn counted(thing: &Thing) -> Vec<(SeriesNumber, Day, Tally)> {
-    let alive: Vec<&Claim> = thing.claims.iter().filter(|claim| claim.alive).collect();
-    let stands = |claims: &[&Claim]| {
-        let resolved = claims.iter().position(|claim| Some(claim.ordinal) == thing.resolved);
-        resolved.unwrap_or(0)
-    };
-    let Some(day) = alive.iter().map(|claim| claim.day).min() else { return Vec::new() };
-    let first = stands(&alive);
-    let mut counts: Vec<_> = alive[first].series.iter().map(|series| (*series, day, one(&alive, first))).collect();
-    let mut agencies: BTreeMap<SeriesNumber, Vec<&Claim>> = BTreeMap::new();
-    for claim in &alive {
-        if let Some(series) = claim.agency_series {
-            agencies.entry(series).or_default().push(claim);
-        }
-    }
-    for (series, claims) in agencies {
-        let day = claims.iter().map(|claim| claim.day).min().unwrap_or(day);
-        counts.push((series, day, one(&claims, stands(&claims))));
-    }
-    counts
-}
-
-/// One thing: vouched for or contested where any claim on it is, marked as the claim that stands is.
-fn one(claims: &[&Claim], stands: usize) -> Tally {
-    let unit = Amount::from_int(1).millionths();
-    Tally {
-        value: unit,
-        count: 1,
-        verified: if claims.iter().any(|claim| claim.verified) { unit } else { 0 },
-        loose: 0,
-        disputed: i64::from(claims.iter().any(|claim| claim.disputed)),
-        provisional: i64::from(claims[stands].provisional),
-        approximate: i64::from(claims[stands].approximate),
     }
 }

@@ -158,7 +158,7 @@ pub struct Effect {
     pub indicator: u16,
     /// Contribution.
     pub gives: Gives,
-    /// Series it moves (without those of things, which the thing's row names).
+    /// Series it moves (without those of things, which its claims name).
     pub series: Vec<SeriesNumber>,
     /// Marked provisional.
     pub provisional: bool,
@@ -176,9 +176,23 @@ pub enum Gives {
     /// A stated value.
     Value(Amount),
     /// Claims on things.
-    Things(Vec<ThingNumber>),
+    Things(Vec<Claim>),
     /// A remark: counted, without a number.
     Remark,
+}
+
+/// A claim on a thing by one record; it stands as the record does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// The thing.
+    pub thing: ThingNumber,
+    /// The same holder's claim on it before this one: claims are a chain through records, so that a thing's row stays small
+    /// however often it is claimed.
+    pub before: Option<Ordinal>,
+    /// Series of stage, total, parts and splits except agency.
+    pub series: Vec<SeriesNumber>,
+    /// The agency's series, where the indicator splits by agency.
+    pub agency_series: Option<SeriesNumber>,
 }
 
 /// A thing (at a stage) and who claims it.
@@ -190,35 +204,44 @@ pub struct Thing {
     pub stage: u16,
     /// Identity fields, in the order of the identity scheme.
     pub identity: Vec<String>,
-    /// Claims in log order.
-    pub claims: Vec<Claim>,
+    /// Who claims it, in the order of their first claim.
+    pub holders: Vec<Holder>,
     /// The claim that stands by resolution, while it is alive; else the first alive one does.
     pub resolved: Option<Ordinal>,
 }
 
-/// A claim on a thing by one record.
+/// What the claims of one agency on a thing come to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Claim {
-    /// The record.
-    pub ordinal: Ordinal,
+pub struct Holder {
     /// Number of the agency.
     pub agency: u16,
-    /// Day of the event.
-    pub day: Day,
-    /// Replaced or retracted claims stay, dead.
-    pub alive: bool,
-    /// The record is verified.
-    pub verified: bool,
-    /// The record is disputed.
-    pub disputed: bool,
+    /// The agency's series, where the indicator splits by agency.
+    pub agency_series: Option<SeriesNumber>,
+    /// The record with its newest claim, alive or not: the chain starts here.
+    pub last: Ordinal,
+    /// Alive claims: neither replaced nor retracted.
+    pub alive: u64,
+    /// Verified ones among them.
+    pub verified: u64,
+    /// Disputed ones among them.
+    pub disputed: u64,
+    /// Their earliest day, and how many are of it.
+    pub earliest: (Day, u64),
+    /// The one with whose attributes it counts: resolved, or the first; `None` where none is alive.
+    pub stands: Option<Standing>,
+}
+
+/// The claim with whose attributes a thing counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// The record.
+    pub ordinal: Ordinal,
     /// Marked provisional.
     pub provisional: bool,
     /// Marked approximate.
     pub approximate: bool,
-    /// Series of total, parts and splits except agency.
+    /// Series of stage, total, parts and splits except agency.
     pub series: Vec<SeriesNumber>,
-    /// The agency's series, where the indicator splits by agency.
-    pub agency_series: Option<SeriesNumber>,
 }
 
 /// A refused report, for lists; the entry holds the rest.

@@ -33,7 +33,9 @@ pub struct State<R> {
     winners: HashMap<(SeriesNumber, Day), Winners>,
     /// Winning statements withdrawn by the entry at hand: a correction may put a later one in their place.
     withdrawn: HashMap<SeriesNumber, (Statement, Option<Day>)>,
-    hash: Sha256,
+    /// What the entry at hand changed so far, behind the digest before it: hashed at once, which costs a fraction of hashing
+    /// field by field.
+    noted: Vec<u8>,
 }
 
 /// Where the entry at hand stands.
@@ -63,7 +65,7 @@ impl<R: Rows> State<R> {
             lookups: HashMap::new(),
             winners: HashMap::new(),
             withdrawn: HashMap::new(),
-            hash: Sha256::new(),
+            noted: Vec::new(),
         };
         for number in 0..state.pending.position.series {
             let series = state.rows.series_by_number(number)?;
@@ -104,27 +106,24 @@ impl<R: Rows> State<R> {
     /// SHA-256 over all figures and the chain of all changes so far: what `state:` in an entry proves.
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
-        let mut hash = Sha256::new();
-        hash.update(self.pending.position.digest);
-        for series in &self.series {
-            feed(&mut hash, b's', series);
-        }
-        hash.finalize().into()
+        let mut noted = self.pending.position.digest.to_vec();
+        self.series.iter().for_each(|series| feed(&mut noted, b's', series));
+        Sha256::digest(&noted).into()
     }
 
     pub(super) fn begin(&mut self) {
-        self.hash = Sha256::new();
-        self.hash.update(self.pending.position.digest);
+        self.noted.clear();
+        self.noted.extend_from_slice(&self.pending.position.digest);
         self.withdrawn.clear();
     }
 
     pub(super) fn end(&mut self) {
-        self.pending.position.digest = self.hash.finalize_reset().into();
+        self.pending.position.digest = Sha256::digest(&self.noted).into();
     }
 
     /// Notes a change for the digest.
     pub(super) fn note<T: Serialize>(&mut self, tag: u8, value: &T) {
-        feed(&mut self.hash, tag, value);
+        feed(&mut self.noted, tag, value);
     }
 
     /// The number kept under a lookup key.
@@ -170,8 +169,15 @@ impl<R: Rows> State<R> {
         self.rows.thing(number)?.ok_or_else(|| Doubt(format!("thing {number} is missing")))
     }
 
+    /// A thing to change: it goes back with [`State::put_thing`].
+    pub(super) fn take_thing(&mut self, number: ThingNumber) -> Result<Thing, Doubt> {
+        match self.pending.things.remove(&number) {
+            Some(thing) => Ok(thing),
+            None => self.thing(number),
+        }
+    }
+
     pub(super) fn put_thing(&mut self, number: ThingNumber, thing: Thing) {
-        self.note(b't', &(number, &thing));
         self.pending.things.insert(number, thing);
     }
 
@@ -189,7 +195,8 @@ impl<R: Rows> State<R> {
         let number = self.pending.position.things;
         self.pending.position.things += 1;
         self.put_lookup(key, number);
-        let thing = Thing { indicator, stage, identity: identity.to_vec(), claims: Vec::new(), resolved: None };
+        let thing = Thing { indicator, stage, identity: identity.to_vec(), holders: Vec::new(), resolved: None };
+        self.note(b't', &(number, &thing));
         self.put_thing(number, thing);
         Ok(number)
     }
@@ -356,20 +363,10 @@ fn split_of(path: &str) -> Option<(&str, &str)> {
     Some((&path[..indicator.len() + 1 + split.len()], value))
 }
 
-fn feed<T: Serialize>(hash: &mut Sha256, tag: u8, value: &T) {
-    struct Sink<'a>(&'a mut Sha256);
-    impl std::io::Write for Sink<'_> {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.update(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    hash.update([tag]);
-    // Rows are plain data and the sink takes everything: neither can fail.
-    let _ = postcard::to_io(value, Sink(hash));
+fn feed<T: Serialize>(noted: &mut Vec<u8>, tag: u8, value: &T) {
+    noted.push(tag);
+    // Rows are plain data and a vector takes everything: neither can fail.
+    let _ = postcard::to_io(value, noted);
 }
 
 /// Sum of two tallies.

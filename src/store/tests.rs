@@ -388,7 +388,7 @@ fn lists_read_back() {
         code: "type-unknown".to_owned(),
         faults: vec![],
     };
-    let thing = |claims| Thing { indicator: 1, stage: 0, identity: vec!["7".to_owned()], claims, resolved: None };
+    let thing = |holders| Thing { indicator: 1, stage: 0, identity: vec!["7".to_owned()], holders, resolved: None };
     let mut changes = Changes {
         governance: vec![event(0, 0), event(0, 1), event(3, 0)],
         forecasts: vec![event(2, 0)],

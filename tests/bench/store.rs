@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use jindo::event::{Amount, Day, Time};
 use jindo::fold::lookup::{id_key, thing_key};
 use jindo::fold::rows::{
-    Changes, Claim, Effect, Gives, Move, Record, Rows, Series, SeriesNumber, Statement, Step, Tally, Thing,
+    Changes, Claim, Effect, Gives, Holder, Move, Record, Rows, Series, SeriesNumber, Standing, Statement, Step, Tally,
+    Thing,
 };
 use jindo::store::{Layout, Reader, Store};
 use uuid::Uuid;
@@ -202,7 +203,8 @@ impl World {
                     .to_vec();
             let value = 1 + self.random.below(5) as i128;
             let gives = if chance <= 33 {
-                Gives::Things(vec![self.at.position.things])
+                let (thing, series) = (self.at.position.things, series.clone());
+                Gives::Things(vec![Claim { thing, before: None, series, agency_series: None }])
             } else {
                 Gives::Amount(Amount::from_millionths(value * UNIT))
             };
@@ -226,19 +228,18 @@ impl World {
         let key = thing_key(indicator as u16, 0, &identity);
         self.asked.push(key);
         self.at.lookups.push((key, number));
-        let claim = Claim {
-            ordinal,
+        let stands = Standing { ordinal, provisional: false, approximate: false, series: series.to_vec() };
+        let holder = Holder {
             agency: agency as u16,
-            day,
-            alive: true,
-            verified: false,
-            disputed: false,
-            provisional: false,
-            approximate: false,
-            series: series.to_vec(),
             agency_series: None,
+            last: ordinal,
+            alive: 1,
+            verified: 0,
+            disputed: 0,
+            earliest: (day, 1),
+            stands: Some(stands),
         };
-        let thing = Thing { indicator: indicator as u16, stage: 0, identity, claims: vec![claim], resolved: None };
+        let thing = Thing { indicator: indicator as u16, stage: 0, identity, holders: vec![holder], resolved: None };
         self.at.things.insert(number, thing);
     }
 
