@@ -1,5 +1,7 @@
 //! One entry into the state: an accepted report's acts, a refused report's line, the key's chain, the position.
 
+use std::collections::HashMap;
+
 use super::chain;
 use super::effects::Standing;
 use super::lookup;
@@ -226,35 +228,59 @@ impl<R: Rows> State<R> {
         Ok(found)
     }
 
-    /// Whether an accepted report would drive a figure out of its exact range, or a split past its limit.
+    /// Whether an accepted report would drive a figure out of its exact range, or a split past its limit. What a correction
+    /// or retraction ends makes room first: a slip of the hand near the limit can be mended.
     ///
     /// # Errors
-    /// The refusal.
-    pub fn room_for(&self, decision: &Decision) -> Result<(), Refusal> {
-        let mut sums: std::collections::HashMap<&str, i128> = std::collections::HashMap::new();
-        let mut coming = std::collections::HashMap::new();
+    /// [`Doubt`]; inside, the refusal.
+    pub fn room_for(&self, decision: &Decision) -> Result<Result<(), Refusal>, Doubt> {
+        let mut sums: HashMap<&str, i128> = HashMap::new();
+        let mut coming = HashMap::new();
         for (position, act) in decision.acts.iter().enumerate() {
-            let Decided::New(_, Does::Move(effects) | Does::Correct(_, _, effects)) = act else { continue };
+            let Decided::New(_, does) = act else { continue };
+            let effects: &[Effect] = match does {
+                Does::Move(effects) | Does::Correct(_, _, effects) => effects,
+                _ => &[],
+            };
+            if let Does::Correct(target, ..) | Does::Retract(target) = does {
+                for (path, held, amount) in self.amounts_of(*target)? {
+                    *sums.entry(path).or_insert(held) -= amount;
+                }
+            }
             let refuse = |reason, detail: String| {
                 let event = u16::try_from(position).ok();
-                Refusal { reason, faults: vec![crate::admit::Fault { event, reason, detail }] }
+                Ok(Err(Refusal { reason, faults: vec![crate::admit::Fault { event, reason, detail }] }))
             };
             for effect in effects {
                 for path in effect.paths.iter().chain(&effect.agency_path) {
                     if !self.has_room(path, &mut coming) {
-                        return Err(refuse(Reason::SplitLimit, format!("'{path}' would be one value too many")));
+                        return refuse(Reason::SplitLimit, format!("'{path}' would be one value too many"));
                     }
                     let Gives::Amount { amount, .. } = effect.gives else { continue };
                     let held = self.series(path).map_or(0, |series| series.tally.value);
                     let sum = sums.entry(path).or_insert(held);
                     *sum = sum.saturating_add(amount.millionths());
-                    if !in_range(*sum) {
-                        return Err(refuse(Reason::Overflow, format!("'{path}' would leave ±10^24")));
-                    }
                 }
             }
+            if let Some((path, _)) = sums.iter().find(|(_, sum)| !in_range(**sum)) {
+                return refuse(Reason::Overflow, format!("'{path}' would leave ±10^24"));
+            }
         }
-        Ok(())
+        Ok(Ok(()))
+    }
+
+    /// Series that a record adds amounts to: path, figure now, amount.
+    fn amounts_of(&self, ordinal: Ordinal) -> Result<Vec<(&str, i128, i128)>, Doubt> {
+        use super::rows::Gives;
+        let mut amounts = Vec::new();
+        for effect in &self.record(ordinal)?.effects {
+            let (Gives::Amount(amount) | Gives::Loose(amount)) = effect.gives else { continue };
+            for number in &effect.series {
+                let series = self.series_by_number(*number);
+                amounts.push((series.path.as_str(), series.tally.value, amount.millionths()));
+            }
+        }
+        Ok(amounts)
     }
 }
 

@@ -207,6 +207,10 @@ impl<R: Rows> State<R> {
         self.paths.get(path).map(|number| &self.series[*number as usize])
     }
 
+    pub(super) fn series_by_number(&self, number: SeriesNumber) -> &Series {
+        &self.series[number as usize]
+    }
+
     /// Whether the split of that path may take one more value beside those in `coming`, which it joins.
     pub(super) fn has_room(&self, path: &str, coming: &mut HashMap<String, BTreeSet<String>>) -> bool {
         let Some((split, value)) = split_of(path).filter(|_| !self.paths.contains_key(path)) else { return true };

@@ -293,7 +293,7 @@ impl Core {
         let place = Place { index: entry.index, recorded: entry.recorded };
         let mut past = Past { state: &self.state, registry: &self.registry };
         match decide(report, place, &self.registry, &mut past) {
-            Ok(decision) => Ok(self.state.room_for(&decision).map(|()| decision)),
+            Ok(decision) => Ok(self.state.room_for(&decision)?.map(|()| decision)),
             Err(Stop::Refused(refusal)) => Ok(Err(refusal)),
             Err(Stop::Doubt(doubt)) => Err(doubt.into()),
         }

@@ -173,6 +173,23 @@ fn one_batch_cannot_pass_the_limit_of_split_values() {
     assert_eq!(word(&ledger.batch(&events[900..1_000])), "accepted");
 }
 
+/// A slip of the hand that fills the range of a figure can be corrected; what would pass the range is refused.
+#[test]
+fn an_amount_at_the_limit_can_be_corrected() {
+    let mut ledger = TestLedger::new();
+    let data = |amount: &str| json!({"basis": "notified", "amount": amount, "currency": "USD"});
+    let most = "999999999999999999999999";
+    let id = ledger.accept("kotra", "fdi.notified.v1", data(most), noon(DAY));
+    let (_, ruling) = ledger.report("kotra", "fdi.notified.v1", data("100"), noon(DAY));
+    assert_eq!(word(&ruling), "overflow");
+    ledger.correct("kotra", id, data("100"), noon(DAY));
+    assert_eq!(value(&ledger, "fdi/total", LATER), 100);
+    let events: Vec<_> =
+        (0..2).map(|_| ledger.event("kotra", "fdi.notified.v1", data("999999999999999999999000"), noon(DAY))).collect();
+    assert_eq!(word(&ledger.batch(&events)), "overflow", "each would fit, both do not");
+    assert_eq!(word(&ledger.batch(&events[..1])), "accepted");
+}
+
 /// Rules this binary does not know halt it, today and after every restart.
 #[test]
 fn unknown_rules_halt_again_after_a_restart() {
