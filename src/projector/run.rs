@@ -139,12 +139,18 @@ async fn read(
         };
         let batch = batch.map_err(Halt::from);
         let over = batch.is_err();
+        let size = *shared.sizes().borrow();
         let waiting = reader.pending();
         if waiting > 0 {
-            told.tell(*shared.sizes().borrow(), waiting);
-            shared.set_health(Health::CatchingUp { size: *shared.sizes().borrow(), waiting });
+            told.tell(size, waiting);
+            shared.set_health(Health::CatchingUp { size, waiting });
         } else if !over && batch.as_ref().is_ok_and(Vec::is_empty) {
-            shared.set_health(if reader.connected() { Health::Ready } else { Health::Disconnected });
+            if !reader.connected() {
+                shared.set_health(Health::Disconnected);
+            } else if size + 1 >= reader.next_sequence() {
+                // Only now: what is read but not committed yet is in no figure.
+                shared.set_health(Health::Ready);
+            }
         }
         let empty = batch.as_ref().is_ok_and(Vec::is_empty);
         if !empty && (arrived.send(batch).await.is_err() || over) {

@@ -13,10 +13,13 @@ use std::{
 
 use async_nats::{Client, ConnectOptions, Event};
 use serde_json::Value;
-use tokio::sync::{broadcast, watch};
+use tokio::{
+    sync::{broadcast, watch},
+    time::Instant,
+};
 
 use super::StreamError;
-use crate::limits::{API_TIMEOUT_MS, NATS_VERSION_MIN, VIOLATIONS_KEPT_MAX};
+use crate::limits::{API_TIMEOUT_MS, NATS_VERSION_MIN, RECONNECT_GRACE_MS, VIOLATIONS_KEPT_MAX};
 
 /// Who connects.
 #[derive(Clone)]
@@ -153,6 +156,9 @@ impl Link {
         let no_answer = |why: String| StreamError::NoAnswer { what: what.to_owned(), why };
         let payload = if request.is_null() { String::new() } else { request.to_string() };
         let mut violations = self.violations();
+        let mut connects = self.connects();
+        connects.mark_unchanged();
+        let mut lost = None;
         let subject = format!("$JS.API.{what}");
         let reply = self.client.request(subject.clone(), payload.into());
         tokio::pin!(reply);
@@ -162,6 +168,12 @@ impl Link {
                 answer = &mut reply => break answer.map_err(|error| no_answer(error.to_string()))?,
                 Ok(forbidden) = violations.recv() => if *forbidden == *subject {
                     return Err(no_answer("this key is not permitted to ask it; the operator's is".to_owned()));
+                },
+                // A question or an answer on its way when the connection broke is gone: what is still in the client's
+                // buffer is answered soon, all else never.
+                Ok(()) = connects.changed() => lost = Some(Instant::now() + Duration::from_millis(RECONNECT_GRACE_MS)),
+                () = tokio::time::sleep_until(lost.unwrap_or_else(Instant::now)), if lost.is_some() => {
+                    return Err(no_answer("the connection was lost while it was asked".to_owned()));
                 },
             }
         };

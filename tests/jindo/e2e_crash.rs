@@ -57,37 +57,46 @@ fn folded(log: &Path, store: &Path, messages_max: usize) -> String {
 fn a_hundred_kills_of_the_projector_change_nothing() {
     let intake = Intake::found();
     let mut crowd = intake.crowd(6);
-    // How long an undisturbed start takes: kills fall before, at and after its end.
+    // How long an undisturbed start takes.
     let began = Instant::now();
-    let size = intake.run();
+    let ledger = intake.run();
     let start = began.elapsed();
-    assert!(size.terminate().success());
+    let founded = ledger.settled();
+    assert!(ledger.terminate().success());
     let mut noise = Noise::new(u64::from(std::process::id()));
-    let began = Instant::now();
-    let mut sent = 0;
+    let (began, mut sent) = (Instant::now(), 0);
     for kill in 0..PROJECTOR_KILLS {
-        sent += crowd.report(&intake, 8);
+        sent += crowd.report(&intake, 4);
+        let before = readies(&intake);
         let mut run = intake.spawn();
-        let moment = Instant::now() + start.mul_f64(noise.below(1_000) as f64 / 500.0);
+        // Every other kill falls anywhere into opening, catching up and the first commits; the others into live commits.
+        let part = noise.below(1_000) as f64 / 1_000.0;
+        let moment = if kill % 2 == 0 {
+            Instant::now() + start.mul_f64(part * 1.5)
+        } else {
+            until("ready", || (readies(&intake) > before).then_some(()));
+            Instant::now() + Duration::from_millis(400).mul_f64(part)
+        };
         while Instant::now() < moment {
-            sent += crowd.report(&intake, 2);
+            sent += crowd.report(&intake, 1);
         }
         assert_eq!(run.0.try_wait().unwrap(), None, "ended by itself before kill {kill}: {}", said(&intake));
         run.0.kill().unwrap();
         run.0.wait().unwrap();
     }
-    let ready = std::fs::read_to_string(intake.folder.beside("run.out")).unwrap().lines().count();
-    eprintln!("{sent} reports, {PROJECTOR_KILLS} kills ({ready} after ready) in {:?}", began.elapsed());
-    assert!((5..PROJECTOR_KILLS - 5).contains(&ready), "kills fall on both sides of readiness: {ready}");
+    let tail = TailReader::open(&intake.folder.data().join("log")).unwrap().size();
+    eprintln!("{sent} reports, {PROJECTOR_KILLS} kills, {tail} entries by then, in {:?}", began.elapsed());
+    assert!(tail > 500, "the killed projectors recorded hardly anything: {tail}");
     assert!(!said(&intake).contains("panicked"), "{}", said(&intake));
 
     let ledger = intake.run();
-    let size = ledger.settled();
+    let size = u64::try_from(sent).unwrap() + founded;
+    ledger.folds(size);
     let disturbed = figures(&ledger, size);
     assert!(ledger.terminate().success());
     let fresh = Folder::new();
     let ledger = intake.run_in(&fresh);
-    assert_eq!(until("folded", || (ledger.settled() == size).then_some(size)), size);
+    ledger.folds(size);
     assert_eq!(figures(&ledger, size), disturbed, "an undisturbed run gives other figures");
     assert!(ledger.terminate().success());
 
@@ -101,6 +110,11 @@ fn a_hundred_kills_of_the_projector_change_nothing() {
         let store = fresh.beside(&format!("store-{messages_max}"));
         assert_eq!(folded(&intake.folder.data().join("log"), &store, messages_max), rebuilt["digest"], "{messages_max}");
     }
+}
+
+/// How often a `jindo run` said that it is ready.
+fn readies(intake: &Intake) -> usize {
+    std::fs::read_to_string(intake.folder.beside("run.out")).unwrap_or_default().lines().count()
 }
 
 fn said(intake: &Intake) -> String {

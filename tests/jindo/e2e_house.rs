@@ -198,6 +198,15 @@ impl Ledger {
         })
     }
 
+    /// Waits until exactly so many entries are folded, as long as there are more and more of them.
+    pub fn folds(&self, size: u64) {
+        let mut held = 0;
+        while held < size {
+            held = until("more entries", || Some(self.size()).filter(|now| *now > held));
+        }
+        assert_eq!(self.settled(), size);
+    }
+
     /// SIGKILL, and its `nats-server` is gone.
     pub fn kill(mut self) {
         self.end();

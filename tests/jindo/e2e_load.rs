@@ -74,8 +74,8 @@ impl Intake {
     pub fn renew(&mut self) {
         let server = self.server.take().unwrap();
         self.runtime.block_on(server.stop());
-        let started = Server::start(&self.folder.beside("nats"), self.config.clone());
-        self.server = Some(self.runtime.block_on(started).unwrap());
+        let dir = self.folder.beside("nats");
+        self.server = Some(self.runtime.block_on(Server::start(&dir, self.config.clone())).unwrap());
     }
 
     pub fn operator(&self) -> PathBuf {
@@ -199,7 +199,7 @@ impl Author {
             }
             1 => vec![self.event("report.retracted.v1", json!({ "retracts": old.id, "reason": "중복 보고" }))],
             2 => vec![old],
-            3 => {
+            3 if !others.is_empty() => {
                 let (agency, id) = &others[noise.below(others.len())];
                 let data = json!({ "agency": agency, "disputes": id, "reason": "확인 필요" });
                 vec![self.event("report.disputed.v1", data)]
@@ -210,7 +210,7 @@ impl Author {
     }
 
     fn installed(&mut self, noise: &mut Noise) -> Vec<NewEvent> {
-        let count = 1 + noise.below(20);
+        let count = 1 + noise.below(6);
         let events: Vec<_> = (0..count).map(|_| self.event("charger.installed.v1", charger(noise))).collect();
         self.said.extend(events.iter().cloned());
         events

@@ -82,8 +82,10 @@ fn rebuilt_read_models_are_equal_and_damaged_ones_heal() {
     let intake = Intake::found();
     let mut crowd = intake.crowd(8);
     let ledger = intake.run();
-    (0..10).for_each(|_| drop(crowd.report(&intake, 50)));
-    let size = ledger.settled();
+    let founded = ledger.settled();
+    let sent: usize = (0..10).map(|_| crowd.report(&intake, 50)).sum();
+    let size = founded + u64::try_from(sent).unwrap();
+    ledger.folds(size);
     let expected = answers(&ledger, size);
     assert!(ledger.terminate().success());
     let (exit, rebuilt) = intake.folder.json(&["rebuild"]);

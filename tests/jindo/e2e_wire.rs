@@ -71,7 +71,7 @@ impl Wire {
             "lang": "hand", "version": "1", "nkey": pair.public_key(), "sig": URL_SAFE_NO_PAD.encode(signed) });
         let inbox = format!("{inbox}.{}", uuid::Uuid::new_v4().simple());
         let mut wire = Wire { stream, reader, inbox, answers: VecDeque::new(), out: Vec::new() };
-        wire.out.extend(format!("CONNECT {hello}\r\nSUB {}.* 1\r\nPING\r\n", wire.inbox).as_bytes());
+        wire.out.extend(format!("CONNECT {hello}\r\nSUB {}.* 1\r\n", wire.inbox).as_bytes());
         wire.flush();
         wire.settle();
         wire
