@@ -108,7 +108,11 @@ fn a_hundred_kills_of_the_projector_change_nothing() {
     assert_eq!(undisturbed["digest"], rebuilt["digest"]);
     for messages_max in [1, 97, 5_000] {
         let store = fresh.beside(&format!("store-{messages_max}"));
-        assert_eq!(folded(&intake.folder.data().join("log"), &store, messages_max), rebuilt["digest"], "{messages_max}");
+        assert_eq!(
+            folded(&intake.folder.data().join("log"), &store, messages_max),
+            rebuilt["digest"],
+            "{messages_max}"
+        );
     }
 }
 
@@ -180,8 +184,7 @@ fn twenty_kills_of_nats_lose_and_double_nothing() {
         until("the server runs again", || intake.server().pid().filter(|again| *again != pid));
     }
     done.store(true, Ordering::SeqCst);
-    let last: Vec<u64> =
-        publishers.into_iter().map(|publisher| intake.runtime.block_on(publisher).unwrap()).collect();
+    let last: Vec<u64> = publishers.into_iter().map(|publisher| intake.runtime.block_on(publisher).unwrap()).collect();
     let made = made.lock().unwrap();
     let all: u64 = last.iter().sum();
     eprintln!("{all} reports under {NATS_KILLS} kills in {:?}", began.elapsed());

@@ -82,7 +82,10 @@ fn body(noise: &mut Noise) -> Vec<u8> {
         0 => Vec::new(),
         1 => "[".repeat(1 + noise.below(2_000)).into(),
         2 => r#"{"a":"#.repeat(1 + noise.below(200)).into(),
-        3 => format!(r#"{event}"type":"charger.installed.v1","time":"2026-01-01T00:00:00Z","data":{{"count":1e999}}}}"#).into(),
+        3 => {
+            format!(r#"{event}"type":"charger.installed.v1","time":"2026-01-01T00:00:00Z","data":{{"count":1e999}}}}"#)
+                .into()
+        }
         4 => format!(r#"{event}"id":"x"}}"#).into(),
         5 if noise.below(100) == 0 => noise.bytes(50_000),
         6 => format!("[{event}{}", "1".repeat(noise.below(300))).into(),
@@ -233,16 +236,40 @@ fn an_agency_speaks_for_itself_alone() {
     let before = ledger.settled();
     let key = folder.data().join("keys/keco.nk");
     // As another agency: the server refuses, and the command says so.
-    let foreign = ["report", "charger.installed", "--agency", "kepco", "--key-file", key.to_str().unwrap(), "--lang", "en",
-        "--time", "2026-06-30", "region=11", "class=fast", "count=1"];
+    let foreign = [
+        "report",
+        "charger.installed",
+        "--agency",
+        "kepco",
+        "--key-file",
+        key.to_str().unwrap(),
+        "--lang",
+        "en",
+        "--time",
+        "2026-06-30",
+        "region=11",
+        "class=fast",
+        "count=1",
+    ];
     let out = folder.run(&foreign);
     let said = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
     assert_eq!(out.status.code(), Some(4), "{said}");
     assert!(said.contains("not permitted"), "{said}");
     assert_eq!(ledger.settled(), before, "nothing was stored");
     // On an indicator of others: recorded, and refused by admission.
-    let (exit, told) = folder.json(&["report", "factory.deployed", "--agency", "keco", "--time", "2026-06-30",
-        "business_number=1234567890", "site=plant-1", "name=창원", "region=48", "stage=operating"]);
+    let (exit, told) = folder.json(&[
+        "report",
+        "factory.deployed",
+        "--agency",
+        "keco",
+        "--time",
+        "2026-06-30",
+        "business_number=1234567890",
+        "site=plant-1",
+        "name=창원",
+        "region=48",
+        "stage=operating",
+    ]);
     assert_eq!((exit, &told["code"], &told["index"]), (1, &json!("not-authorised"), &json!(before)), "{told}");
     // The key is as good as before.
     let (exit, told) = folder.json(&report("count=2"));
@@ -272,8 +299,18 @@ fn an_import_finishes_beside_fifty_open_batches() {
     let mut text = String::from("id,region,class,count\n");
     (0..1_000).for_each(|row| text.push_str(&format!("A-{row},11,fast,1\n")));
     std::fs::write(&file, text).unwrap();
-    let import = ["import", file.to_str().unwrap(), "--type", "charger.installed", "--agency", "keco", "--key", "id",
-        "--time", "2026-06-30"];
+    let import = [
+        "import",
+        file.to_str().unwrap(),
+        "--type",
+        "charger.installed",
+        "--agency",
+        "keco",
+        "--key",
+        "id",
+        "--time",
+        "2026-06-30",
+    ];
     let done = Arc::new(AtomicBool::new(false));
     let (exit, told) = std::thread::scope(|scope| {
         let running = scope.spawn(|| {

@@ -130,8 +130,7 @@ impl Ledger {
                 }
             }
         });
-        let mut ledger =
-            Ledger { child, data: folder.data(), errors, http: String::new(), nats: String::new(), said };
+        let mut ledger = Ledger { child, data: folder.data(), errors, http: String::new(), nats: String::new(), said };
         let line = ledger.said.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("not ready: {}", ledger.errors()));
         let words: Vec<&str> = line.split(' ').collect();
         let ["ready", http, nats] = words[..] else { panic!("no ready line: {line}") };
@@ -253,8 +252,7 @@ impl Drop for Ledger {
 fn spawn(folder: &Folder, args: &[&str]) -> (Child, PathBuf) {
     let errors = folder.beside("ledger.err");
     let log = File::options().create(true).append(true).open(&errors).unwrap();
-    let child =
-        jindo().args(args).arg("--data").arg(folder.data()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+    let child = jindo().args(args).arg("--data").arg(folder.data()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
     (child, errors)
 }
 

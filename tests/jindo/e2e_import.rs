@@ -37,7 +37,8 @@ fn seventy_one_thousand_rows_count_once_through_a_kill() {
     let before = ledger.settled();
     let file = folder.beside("chargers.csv");
     write_csv(&file);
-    let import = ["import", file.to_str().unwrap(), "--type", "charger.installed", "--agency", "keco", "--key", "관리번호"];
+    let import =
+        ["import", file.to_str().unwrap(), "--type", "charger.installed", "--agency", "keco", "--key", "관리번호"];
 
     let reports = ROWS / jindo::limits::IMPORT_BATCH_EVENTS as u64;
     let began = Instant::now();
@@ -65,7 +66,10 @@ fn seventy_one_thousand_rows_count_once_through_a_kill() {
         let named = |row: &&Value| row["id"] == id || row["value"] == id;
         rows.as_array().unwrap().iter().find(named).unwrap()["figure"]["value"].clone()
     };
-    assert_eq!((figure(&chargers["parts"], "fast"), figure(&chargers["parts"], "medium")), (json!(4_000), json!(2_000)));
+    assert_eq!(
+        (figure(&chargers["parts"], "fast"), figure(&chargers["parts"], "medium")),
+        (json!(4_000), json!(2_000))
+    );
     for split in chargers["splits"].as_array().unwrap().iter().filter(|split| split["id"] != "kind") {
         assert_eq!(sum_of(split["values"].as_array().unwrap()), ROWS, "{}", split["id"]);
     }

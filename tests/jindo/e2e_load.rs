@@ -137,8 +137,7 @@ impl Crowd {
         for at in 0..self.authors.len() {
             let others: Vec<(String, Uuid)> = self.authors.iter().filter_map(|author| author.last()).collect();
             let author = &mut self.authors[at];
-            let messages: Vec<Outgoing> =
-                (0..count).map(|_| author.message(&mut self.noise, &others)).collect();
+            let messages: Vec<Outgoing> = (0..count).map(|_| author.message(&mut self.noise, &others)).collect();
             let answers = intake.runtime.block_on(stream::append(&author.link, STREAM, &messages));
             for answer in answers {
                 answer.unwrap();

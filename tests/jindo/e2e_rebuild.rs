@@ -66,7 +66,8 @@ fn damage(path: &Path, noise: &mut Noise) -> &'static str {
 /// What readers can ask: now, as of earlier days, as known earlier, refused reports.
 fn answers(ledger: &Ledger, size: u64) -> Vec<Value> {
     let mut told = Vec::new();
-    for (day, known) in [("2026-12-31", size), ("2026-12-31", size / 2), ("2026-05-31", size), ("2026-05-31", size / 3)] {
+    for (day, known) in [("2026-12-31", size), ("2026-12-31", size / 2), ("2026-05-31", size), ("2026-05-31", size / 3)]
+    {
         let (status, view) = ledger.get(&format!("/v1/indicators?as_of={day}&known_at={known}"));
         assert_eq!(status, 200, "{view}");
         told.push(view);

@@ -44,7 +44,10 @@ fn thirty_four_commitments_with_what_became_of_them() {
 
     let engine = by_id(&view, "aero-engine");
     assert_eq!(target(engine)["current"]["due_as_printed"], "20934");
-    assert_eq!((&target(engine)["current"]["due"], &target(engine)["current"]["confirmed"]), (&json!("2034"), &json!(false)));
+    assert_eq!(
+        (&target(engine)["current"]["due"], &target(engine)["current"]["confirmed"]),
+        (&json!("2034"), &json!(false))
+    );
     assert!(!engine["source"]["reading"]["en"].as_str().unwrap().is_empty(), "{engine}");
     assert_eq!(engine["source"]["confirmed"], false);
     // People see what programs see.
@@ -60,7 +63,17 @@ fn a_report_from_another_process_is_seen_within_a_second_and_survives() {
     let folder = Folder::new();
     let ledger = Ledger::up(&folder);
     let before = ledger.settled();
-    let report = ["report", "charger.installed", "--agency", "keco", "--time", "2026-06-30", "region=11", "class=fast", "count=12"];
+    let report = [
+        "report",
+        "charger.installed",
+        "--agency",
+        "keco",
+        "--time",
+        "2026-06-30",
+        "region=11",
+        "class=fast",
+        "count=12",
+    ];
     let (exit, told) = folder.json(&report);
     assert_eq!((exit, &told["state"], &told["index"]), (0, &json!("accepted"), &json!(before)), "{told}");
     let acknowledged = Instant::now();
@@ -96,7 +109,17 @@ fn the_bucket_holds_what_http_answers() {
     let folder = Folder::new();
     let ledger = Ledger::up(&folder);
     let before = ledger.settled();
-    let (exit, _) = folder.json(&["report", "charger.installed", "--agency", "keco", "--time", "2026-06-30", "region=11", "class=slow", "count=5"]);
+    let (exit, _) = folder.json(&[
+        "report",
+        "charger.installed",
+        "--agency",
+        "keco",
+        "--time",
+        "2026-06-30",
+        "region=11",
+        "class=slow",
+        "count=5",
+    ]);
     assert_eq!(exit, 0);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let seed = folder.key("dashboard").seed();
@@ -109,7 +132,8 @@ fn the_bucket_holds_what_http_answers() {
         let bytes = runtime.block_on(bucket.get(key)).unwrap()?;
         Some(serde_json::from_slice(&bytes).unwrap())
     };
-    let chargers = until("the report is announced", || value("ev-chargers").filter(|told| told["figure"]["value"] == 5));
+    let chargers =
+        until("the report is announced", || value("ev-chargers").filter(|told| told["figure"]["value"] == 5));
     assert_eq!(chargers["size"], before + 1);
     let keys: Vec<String> = until("34 keys", || {
         let keys: Vec<String> =
