@@ -96,7 +96,9 @@ fn rebuilt_read_models_are_equal_and_damaged_ones_heal() {
     let mut aside = 0;
     for round in 0..DAMAGES {
         let store = files(&intake.folder.data().join("store"));
-        let path = &store[noise.below(store.len())];
+        // Most slabs of the database are empty: every other time one that holds something.
+        let held: Vec<_> = store.iter().filter(|path| round % 3 == 0 || path.metadata().unwrap().len() > 0).collect();
+        let path = held[noise.below(held.len())];
         let how = damage(path, &mut noise);
         let name = path.strip_prefix(intake.folder.data()).unwrap().display().to_string();
         let ledger = intake.run();
