@@ -117,10 +117,6 @@ impl Core {
             ))
             .into());
         }
-        if let Some(last) = core.state.position().size.checked_sub(1) {
-            // The store may have been committed up to the very entry that intake halted at.
-            core.check_rules(last)?;
-        }
         core.replay(messages_max, progress)?;
         Ok(core)
     }

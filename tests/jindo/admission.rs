@@ -237,18 +237,22 @@ fn every_reason_refuses_one_message_and_moves_nothing() {
     assert_eq!(ledger.core().digest(), digest);
 }
 
-/// The first message has to create the ledger; anything else is recorded, refused, and halts.
+/// The first message has to create the ledger; anything else is recorded, refused, and nothing follows it.
 #[test]
 fn nothing_before_the_ledger() {
     let mut ledger = TestLedger::empty();
     let message = one(&mut ledger, "keco", CHARGER, charger());
-    let halt = ledger.commit(&[message], 1).unwrap_err();
-    assert!(matches!(halt, Halt::NoLedger(_)), "{halt}");
-    let entry = Entry::parse(&ledger.core().log().read(0).unwrap()).unwrap();
     let code = Reason::LedgerNotCreated.code();
-    assert_eq!(entry.ruling.unwrap().verdict, Verdict::Refused(code.to_owned()));
+    assert_eq!(ledger.send(&message).verdict, Verdict::Refused(code.to_owned()));
     assert_eq!(ledger.core().reader().refused(0, 9).unwrap()[0].code, code);
     assert!(ledger.all_figures(Day::parse("2030-01-01").unwrap(), None).is_empty());
+    for _ in 0..2 {
+        let message = one(&mut ledger, "keco", CHARGER, charger());
+        let halt = ledger.commit(&[message], 1).unwrap_err();
+        assert!(matches!(halt, Halt::NoLedger(_)), "{halt}");
+        ledger.reopen();
+        assert_eq!(ledger.core().size(), 1);
+    }
 }
 
 const HOSTILE: usize = 20_000;
