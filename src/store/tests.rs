@@ -290,7 +290,7 @@ fn open(path: &Path) -> Result<Store, StoreError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_read_is_what_a_replay_says(history in any_history(), closings in prop::collection::vec(0..4_u8, 14)) {
