@@ -113,7 +113,9 @@ fn mutated(noise: &mut Noise, real: &Message) -> Message {
                 let line = noise.below(message.headers.len());
                 let line = &mut message.headers[line];
                 let at = noise.below(line.len());
-                if !matches!(line[at] ^ flip, b'\r' | b'\n') {
+                // A header's name says the same in capitals.
+                let named = flip == 0x20 && !line[..at].contains(&b':');
+                if !named && !matches!(line[at] ^ flip, b'\r' | b'\n') {
                     line[at] ^= flip;
                 }
             }
