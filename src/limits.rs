@@ -266,3 +266,6 @@ pub const FACTS_BYTES_MAX: u64 = 16 * 1024 * 1024;
 pub const DEMO_EVERY_MS: u64 = 2_000;
 /// How often catching up is told in the operator's log.
 pub const CATCH_UP_TOLD_MS: u64 = 2_000;
+/// Between two rebuilds that a reader's doubt asks for: questions still open on the store set aside ask once more, and a
+/// disk that keeps failing must not keep the ledger folding.
+pub const MEND_EVERY_MS_MIN: u64 = 60_000;

@@ -77,9 +77,10 @@ async fn serve(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         pid: std::process::id(),
         stream,
     };
+    let mut ended = up::Stop::listen()?;
     up::write_running(data, &running)?;
     println!("ready http={} nats={}", running.http, running.nats);
-    up::stopped().await;
+    ended.wait().await;
     let _ = stop.send(true);
     let _ = serving.await;
     tasks.iter().for_each(tokio::task::JoinHandle::abort);

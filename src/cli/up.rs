@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use super::Context;
@@ -91,17 +92,18 @@ async fn up(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         pid: std::process::id(),
         stream: stream.clone(),
     };
+    let mut ended = Stop::listen()?;
     let founded = tokio::select! {
         founded = found::found(&plan, data, &running, &projector.shared) => founded,
         why = halted(&projector.shared) => Err(could(format!("접수가 멈췄습니다: {why}"), format!("intake halted: {why}")).into()),
-        () = stopped() => Err(could("시작하는 동안 중단되었습니다", "interrupted while starting").into()),
+        () = ended.wait() => Err(could("시작하는 동안 중단되었습니다", "interrupted while starting").into()),
     };
     let played = match &founded {
         Ok(running) => {
             println!("ready http={} nats={}", running.http, running.nats);
             let demo =
                 plan.demo.then(|| tokio::spawn(demo::play(data.clone(), running.clone(), projector.shared.clone())));
-            stopped().await;
+            ended.wait().await;
             demo
         }
         Err(_) => None,
@@ -204,15 +206,23 @@ async fn halted(shared: &Shared) -> String {
     halted.map(|health| format!("{:?}", *health)).unwrap_or_default()
 }
 
-/// Waits for Ctrl-C or SIGTERM.
-pub(super) async fn stopped() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        let _ = tokio::signal::ctrl_c().await;
-        return;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
+/// Ctrl-C and SIGTERM from its making on: one that arrives while nobody waits is kept, not lost.
+pub(super) struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    /// Listens from now on.
+    pub(super) fn listen() -> anyhow::Result<Self> {
+        Ok(Stop { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for one.
+    pub(super) async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }

@@ -71,6 +71,7 @@ async fn round(bucket: &kv::Store, shared: &Shared, today: Day, told: &mut HashM
     let known = told.clone();
     let values =
         tokio::task::spawn_blocking(move || values(&held, today, &known)).await.map_err(|error| error.to_string())?;
+    let values = values.inspect_err(|halt| shared.doubt(halt));
     for (id, mark, json) in values.map_err(|halt| halt.to_string())? {
         bucket.put(id.as_str(), json.into()).await.map_err(|error| error.to_string())?;
         told.insert(id, mark);

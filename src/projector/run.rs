@@ -4,8 +4,9 @@
 //! good: the store is set aside and folded anew from the log, readers keep the old one until then.
 
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 
@@ -15,7 +16,7 @@ use super::shared::{Health, Shared};
 use crate::admit::screen::Trust;
 use crate::catalogue::registry::Registry;
 use crate::event::Time;
-use crate::limits::{CATCH_UP_TOLD_MS, COMMIT_BYTES_MAX, COMMIT_MESSAGES_MAX, READ_WAIT_MS};
+use crate::limits::{CATCH_UP_TOLD_MS, COMMIT_BYTES_MAX, COMMIT_MESSAGES_MAX, MEND_EVERY_MS_MIN, READ_WAIT_MS};
 use crate::log::Arrival;
 use crate::log::entry::Entry;
 use crate::stream::Link;
@@ -93,7 +94,7 @@ impl Projector {
             .name("screen".to_owned())
             .spawn(move || screen_loop(arrivals, size, &screening_registry, &screened))
             .map_err(|error| thread_failed(&error))?;
-        let committer = Committer { core: Some(core), ledger, shared: shared.clone(), registry };
+        let committer = Committer { core: Some(core), ledger, shared: shared.clone(), registry, mended: None };
         let (hold, held) = std::sync::mpsc::channel();
         let committing = std::thread::Builder::new()
             .name("commit".to_owned())
@@ -218,6 +219,8 @@ struct Committer {
     ledger: Ledger,
     shared: Shared,
     registry: Arc<Mutex<Arc<Registry>>>,
+    /// When readers' doubt was last answered.
+    mended: Option<Instant>,
 }
 
 impl Committer {
@@ -227,8 +230,14 @@ impl Committer {
         held: &std::sync::mpsc::Receiver<()>,
     ) -> Result<(), Halt> {
         let mut ended = Ok(());
-        while let Ok(batch) = ready.recv() {
-            if let Err(halt) = batch.and_then(|(ready, registry)| self.commit(ready, &registry)) {
+        let wait = Duration::from_millis(READ_WAIT_MS);
+        loop {
+            let done = match ready.recv_timeout(wait) {
+                Ok(batch) => batch.and_then(|(ready, registry)| self.commit(ready, &registry)),
+                Err(RecvTimeoutError::Timeout) => Ok(()),
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            if let Err(halt) = done.and_then(|()| self.mend()) {
                 tracing::error!(%halt, "intake halted");
                 self.shared.set_health(Health::Halted(halt.to_string()));
                 ended = Err(halt);
@@ -248,18 +257,34 @@ impl Committer {
         let entries: Vec<Entry> = ready.iter().map(|ready| ready.entry.clone()).collect();
         match core.commit(ready, registry) {
             Ok(()) => {}
-            Err(halt) if halt.is_doubt() => self.rebuild(&halt, entries)?,
+            Err(halt) if halt.is_doubt() => self.rebuild(&halt.to_string(), entries)?,
             Err(halt) => return Err(halt),
         }
+        self.show()
+    }
+
+    fn show(&self) -> Result<(), Halt> {
         let Some(core) = self.core.as_ref() else { return Err(Halt::Stopped) };
         *self.registry.lock().unwrap_or_else(PoisonError::into_inner) = core.registry();
         self.shared.publish(core.reader(), core.registry());
         Ok(())
     }
 
+    /// Damage that only readers meet, in old rows that no commit touches.
+    fn mend(&mut self) -> Result<(), Halt> {
+        let Some(why) = self.shared.take_doubt() else { return Ok(()) };
+        let lately = Duration::from_millis(MEND_EVERY_MS_MIN);
+        if self.mended.is_some_and(|at| at.elapsed() < lately) {
+            return Ok(());
+        }
+        self.mended = Some(Instant::now());
+        self.rebuild(&why, Vec::new())?;
+        self.show()
+    }
+
     /// The store is in doubt: a new one is folded from the log, then the batch at hand goes on where the log ends.
-    fn rebuild(&mut self, why: &Halt, entries: Vec<Entry>) -> Result<(), Halt> {
-        tracing::warn!(%why, "rebuilding the store from the log");
+    fn rebuild(&mut self, why: &str, entries: Vec<Entry>) -> Result<(), Halt> {
+        tracing::warn!(why, "rebuilding the store from the log");
         drop(self.core.take());
         let aside = crate::store::set_aside(&self.ledger.store)?;
         tracing::warn!(aside = %aside.display(), "store set aside");

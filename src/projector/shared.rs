@@ -47,6 +47,7 @@ struct Inner {
     size: watch::Sender<u64>,
     health: watch::Sender<Health>,
     past: Mutex<VecDeque<(usize, Arc<Registry>)>>,
+    doubt: Mutex<Option<String>>,
 }
 
 struct Held {
@@ -65,6 +66,7 @@ impl Shared {
             size: watch::Sender::new(size),
             health: watch::Sender::new(Health::Starting),
             past: Mutex::new(VecDeque::new()),
+            doubt: Mutex::new(None),
         };
         Shared { inner: Arc::new(inner) }
     }
@@ -130,6 +132,19 @@ impl Shared {
     #[must_use]
     pub fn health(&self) -> watch::Receiver<Health> {
         self.inner.health.subscribe()
+    }
+
+    /// A reader met rows that cannot be trusted: the committing side makes the store anew. Anything else is no matter.
+    pub fn doubt(&self, met: &Halt) {
+        if met.is_doubt() {
+            let mut doubt = self.inner.doubt.lock().unwrap_or_else(PoisonError::into_inner);
+            doubt.get_or_insert_with(|| met.to_string());
+        }
+    }
+
+    /// What readers met since this was asked last.
+    pub(super) fn take_doubt(&self) -> Option<String> {
+        self.inner.doubt.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// A halt stays until the process starts anew.

@@ -13,6 +13,7 @@ use crate::catalogue::registry::Registry;
 use crate::event::{Text, Time, envelope};
 use crate::fold::rows::{Ordinal, Record, Rows as _};
 use crate::log::entry::{Entry, Verdict};
+use crate::projector::halt::Halt;
 use crate::projector::{Health as Running, Shared};
 use crate::store::Reader;
 use crate::store::moment::At;
@@ -35,6 +36,13 @@ impl Live {
     #[must_use]
     pub fn new(shared: Shared, catalogue_expected: bool) -> Self {
         Live { shared, catalogue_expected }
+    }
+
+    /// Told to the reader, and to the projector, which makes the store anew where it cannot be trusted.
+    fn doubted(&self, met: impl Into<Halt>) -> SourceError {
+        let met = met.into();
+        self.shared.doubt(&met);
+        broken(met)
     }
 
     fn moment(&self, ask: Ask) -> Result<Moment, SourceError> {
@@ -64,12 +72,15 @@ impl Live {
             _ => "refused",
         };
         let mention = |ordinal: &Ordinal| -> Result<Mention, SourceError> {
-            let about = reader.record(*ordinal).map_err(broken)?.ok_or_else(|| broken("a record is missing"))?;
+            let about = reader
+                .record(*ordinal)
+                .map_err(|met| self.doubted(met))?
+                .ok_or_else(|| broken("a record is missing"))?;
             let agency = agency(registry, registry.agency_code(about.agency));
             Ok(Mention { agency, id: about.id, index: about.index })
         };
         let replaced_by = match record.replaced_by {
-            Some(ordinal) => reader.record(ordinal).map_err(broken)?.map(|newer| newer.id),
+            Some(ordinal) => reader.record(ordinal).map_err(|met| self.doubted(met))?.map(|newer| newer.id),
             None => None,
         };
         let indicators = record.effects.iter().filter_map(|effect| registry.indicator(effect.indicator));
@@ -152,22 +163,22 @@ impl Source for Live {
 
     fn indicators(&self, ask: Ask) -> Result<IndicatorsView, SourceError> {
         let moment = self.moment(ask)?;
-        let registry = self.shared.registry_at(moment.size).map_err(broken)?;
+        let registry = self.shared.registry_at(moment.size).map_err(|met| self.doubted(met))?;
         let reader = self.shared.reader();
-        let forecasts = reader.forecasts_until(moment.size).map_err(broken)?;
-        progress::all(&registry, &At::new(reader.view(), moment), &forecasts, moment).map_err(broken)
+        let forecasts = reader.forecasts_until(moment.size).map_err(|met| self.doubted(met))?;
+        progress::all(&registry, &At::new(reader.view(), moment), &forecasts, moment).map_err(|met| self.doubted(met))
     }
 
     fn indicator(&self, id: &str, ask: Ask) -> Result<Option<IndicatorView>, SourceError> {
         let moment = self.moment(ask)?;
-        let registry = self.shared.registry_at(moment.size).map_err(broken)?;
+        let registry = self.shared.registry_at(moment.size).map_err(|met| self.doubted(met))?;
         let by_row = |row: u16| registry.indicators.values().find(|state| state.definition().row == row);
         let state = registry.indicators.get(id).or_else(|| id.parse().ok().and_then(by_row));
         let Some(state) = state else { return Ok(None) };
         let reader = self.shared.reader();
-        let forecasts = reader.forecasts_until(moment.size).map_err(broken)?;
+        let forecasts = reader.forecasts_until(moment.size).map_err(|met| self.doubted(met))?;
         let source = At::new(reader.view(), moment);
-        progress::indicator(&registry, state, &source, &forecasts, moment).map(Some).map_err(broken)
+        progress::indicator(&registry, state, &source, &forecasts, moment).map(Some).map_err(|met| self.doubted(met))
     }
 
     fn records(&self, id: Uuid, wanted: Option<&str>) -> Result<RecordsView, SourceError> {
@@ -175,8 +186,8 @@ impl Source for Live {
         let registry = self.shared.registry();
         let mut records = BTreeMap::new();
         for code in registry.agency_codes.iter().filter(|code| wanted.is_none_or(|wanted| wanted == &***code)) {
-            let Some((ordinal, _)) = reader.record_by_id(code, &id).map_err(broken)? else { continue };
-            let versions = reader.versions(ordinal).map_err(broken)?;
+            let Some((ordinal, _)) = reader.record_by_id(code, &id).map_err(|met| self.doubted(met))? else { continue };
+            let versions = reader.versions(ordinal).map_err(|met| self.doubted(met))?;
             let versions: Result<Vec<_>, _> =
                 versions.iter().map(|(_, record)| self.version(&reader, &registry, record)).collect();
             records.insert(code.clone(), RecordView { agency: agency(&registry, code), versions: versions? });
@@ -186,7 +197,7 @@ impl Source for Live {
 
     fn refused(&self, from: u64, limit: usize) -> Result<RefusedPage, SourceError> {
         let reader = self.shared.reader();
-        let mut rows = reader.refused(from, limit + 1).map_err(broken)?;
+        let mut rows = reader.refused(from, limit + 1).map_err(|met| self.doubted(met))?;
         let next = (rows.len() > limit).then(|| rows.pop().map(|row| row.index)).flatten();
         let view = |row: crate::fold::rows::Refused| {
             let reason = Reason::of_code(&row.code);
