@@ -273,14 +273,16 @@ fn a_hundred_thousand_random_messages_stop_nothing() {
         let (index, text) = item.unwrap();
         match Entry::parse(&text).unwrap().ruling.unwrap().verdict {
             Verdict::Refused(code) => *codes.entry(code).or_insert(0_u64) += 1,
+            // A mutation that changes nothing is a redelivery of the real report: benign, and nothing moves.
+            Verdict::Duplicate => *codes.entry("duplicate".to_owned()).or_insert(0) += 1,
             verdict => assert_eq!(index, size - 1, "entry {index} is {verdict:?}: {}", String::from_utf8_lossy(&text)),
         }
     }
     eprintln!("{codes:?}");
     assert_eq!(codes.values().sum::<u64>(), sent);
     assert!(codes.len() >= 14, "the noise reaches deep: {codes:?}");
-    let (status, page) = ledger.get(&format!("/v1/refused?from={}&limit=10", size - 2));
-    assert_eq!((status, page["refused"].as_array().unwrap().len()), (200, 1), "{page}");
+    let (status, page) = ledger.get(&format!("/v1/refused?from={before}&limit=10"));
+    assert_eq!((status, page["refused"].as_array().unwrap().len()), (200, 10), "{page}");
     assert!(ledger.terminate().success());
 }
 
