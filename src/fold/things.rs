@@ -104,11 +104,11 @@ impl<R: Rows> State<R> {
         let (mut next, mut alive) = (Some(holder.last), 0);
         while let Some(ordinal) = next.filter(|_| alive < holder.alive) {
             let record = self.record(ordinal)?;
-            let claims = record.effects.iter().filter_map(|effect| match &effect.gives {
+            let mut claims = record.effects.iter().filter_map(|effect| match &effect.gives {
                 Gives::Things(claims) => claims.iter().find(|claim| claim.thing == number).map(|claim| (claim, effect)),
                 _ => None,
             });
-            let (claim, effect) = claims.last().ok_or_else(|| broken(ordinal))?;
+            let (claim, effect) = claims.next_back().ok_or_else(|| broken(ordinal))?;
             if record.stands() && Some(ordinal) != except {
                 alive += 1;
                 let day = record.time.day();
