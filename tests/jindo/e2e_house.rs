@@ -131,7 +131,14 @@ impl Ledger {
             }
         });
         let mut ledger = Ledger { child, data: folder.data(), errors, http: String::new(), nats: String::new(), said };
-        let line = ledger.said.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("not ready: {}", ledger.errors()));
+        // The database prints a line of its own where its files are damaged.
+        let line = loop {
+            let line = ledger.said.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("not ready: {}", ledger.errors()));
+            if !line.starts_with("failed to read ") {
+                break line;
+            }
+        };
         let words: Vec<&str> = line.split(' ').collect();
         let ["ready", http, nats] = words[..] else { panic!("no ready line: {line}") };
         ledger.http = http.strip_prefix("http=").unwrap().to_owned();
