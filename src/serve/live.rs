@@ -166,7 +166,9 @@ impl Source for Live {
         let registry = self.shared.registry_at(moment.size).map_err(|met| self.doubted(met))?;
         let reader = self.shared.reader();
         let forecasts = reader.forecasts_until(moment.size).map_err(|met| self.doubted(met))?;
-        progress::all(&registry, &At::new(reader.view(), moment), &forecasts, moment).map_err(|met| self.doubted(met))
+        let log = self.shared.log();
+        let source = At::with_log(reader.view(), moment, &log, &registry);
+        progress::all(&registry, &source, &forecasts, moment).map_err(|met| self.doubted(met))
     }
 
     fn indicator(&self, id: &str, ask: Ask) -> Result<Option<IndicatorView>, SourceError> {
@@ -177,7 +179,8 @@ impl Source for Live {
         let Some(state) = state else { return Ok(None) };
         let reader = self.shared.reader();
         let forecasts = reader.forecasts_until(moment.size).map_err(|met| self.doubted(met))?;
-        let source = At::new(reader.view(), moment);
+        let log = self.shared.log();
+        let source = At::with_log(reader.view(), moment, &log, &registry);
         progress::indicator(&registry, state, &source, &forecasts, moment).map(Some).map_err(|met| self.doubted(met))
     }
 

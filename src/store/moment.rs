@@ -4,23 +4,53 @@
 
 use super::progress::{FigureSource, Last, Moment};
 use super::reader::View;
-use crate::fold::rows::{Doubt, Figures};
+use crate::catalogue::registry::Registry;
+use crate::event::subject::Subject;
+use crate::fold::rows::{Doubt, Figures, SeriesNumber};
+use crate::log::entry::Entry;
+use crate::log::tail::TailReader;
 
 /// Figures as of a moment.
-pub struct At {
+pub struct At<'a> {
     view: View,
     moment: Moment,
+    record: Option<(&'a TailReader, &'a Registry)>,
 }
 
-impl At {
-    /// Over a held view.
+impl<'a> At<'a> {
+    /// Over a held view, at its newest entry.
     #[must_use]
     pub fn new(view: View, moment: Moment) -> Self {
-        At { view, moment }
+        At { view, moment, record: None }
+    }
+
+    /// Over a held view, at any moment: who reported last by then stands in the log.
+    #[must_use]
+    pub fn with_log(view: View, moment: Moment, log: &'a TailReader, registry: &'a Registry) -> Self {
+        At { view, moment, record: Some((log, registry)) }
+    }
+
+    /// The entry that moved a series last before the moment. Reads its history up to there.
+    fn last_before(&self, number: SeriesNumber) -> Option<Last> {
+        let (log, registry) = self.record?;
+        let (mut place, mut newest) = (0, None);
+        while let Some((moves, next)) = self.view.moves(number, place).ok()? {
+            let inside = moves.iter().take_while(|moved| moved.index < self.moment.size);
+            newest = inside.map(|moved| moved.index).last().or(newest);
+            if moves.last().is_some_and(|moved| moved.index >= self.moment.size) {
+                break;
+            }
+            place = next;
+        }
+        let index = newest?;
+        let entry = Entry::parse(&log.read(index).ok()?).ok()?;
+        let subject = Subject::parse(entry.subject.text()?).ok()?;
+        let agency = registry.agencies.get(subject.agency.as_str())?.number;
+        Some(Last { index, recorded: Some(entry.recorded), agency })
     }
 }
 
-impl FigureSource for At {
+impl FigureSource for At<'_> {
     fn figures(&self, path: &str) -> Result<Figures, Doubt> {
         self.view.figures(path, self.moment.as_of, Some(self.moment.size))
     }
@@ -29,10 +59,15 @@ impl FigureSource for At {
         self.view.series_with_prefix(prefix).into_iter().map(|(_, series)| series.path.clone()).collect()
     }
 
-    /// Known while the newest move lies inside the moment: who moved it before that is a question for the log.
     fn last(&self, path: &str) -> Option<Last> {
-        let (_, series) = self.view.series(path)?;
-        let inside = series.moves > 0 && series.index_last < self.moment.size;
-        inside.then_some(Last { index: series.index_last, recorded: series.recorded_last, agency: series.agency_last })
+        let (number, series) = self.view.series(path)?;
+        if series.moves > 0 && series.index_last >= self.moment.size {
+            return self.last_before(number);
+        }
+        (series.moves > 0).then_some(Last {
+            index: series.index_last,
+            recorded: series.recorded_last,
+            agency: series.agency_last,
+        })
     }
 }

@@ -104,6 +104,24 @@ fn a_report_from_another_process_is_seen_within_a_second_and_survives() {
 }
 
 /// The bucket holds, under each indicator's id, the JSON that HTTP answers for the same size.
+/// Who reported last belongs to a past moment as much as the figure does.
+#[test]
+fn a_past_moment_is_shown_again_as_it_was() {
+    let folder = Folder::new();
+    let ledger = Ledger::up(&folder);
+    for count in ["count=2", "count=5"] {
+        let size = ledger.settled();
+        let (_, then) = ledger.get(&format!("/v1/indicators?as_of=2026-11-30&known_at={size}"));
+        let (exit, told) =
+            folder.json(&["report", "charger.installed", "--agency", "keco", "region=11", "class=fast", count]);
+        assert_eq!(exit, 0, "{told}");
+        ledger.get(&format!("/v1/indicators/ev-chargers?at_least={}", size + 1));
+        let (status, again) = ledger.get(&format!("/v1/indicators?as_of=2026-11-30&known_at={size}"));
+        assert_eq!((status, again), (200, then));
+    }
+    assert!(ledger.terminate().success());
+}
+
 #[test]
 fn the_bucket_holds_what_http_answers() {
     let folder = Folder::new();
