@@ -112,6 +112,8 @@ struct Pull {
     consumer: String,
     /// Messages asked for and not yet delivered.
     asked: usize,
+    /// Bytes asked for and not yet delivered, about: a pull ends at its bytes long before its messages where bodies are large.
+    bytes: usize,
     heard: Instant,
     checked: Instant,
 }
@@ -201,6 +203,14 @@ impl Reader {
                     Resumed::Open(raw) => return Ok(raw),
                 }
             }
+            // Before any waiting: a pull that has ended delivers nothing to wake up for.
+            if self
+                .pull
+                .as_ref()
+                .is_some_and(|pull| pull.asked < PULL_MESSAGES_MAX / 2 || pull.bytes < PULL_BYTES_MAX / 2)
+            {
+                self.ask().await;
+            }
             let step = match self.ready_step() {
                 Step::Nothing if batch.is_empty() => self.wait_step(deadline).await?,
                 // More is on its way: a full batch makes the commit cheap.
@@ -222,11 +232,6 @@ impl Reader {
                     tracing::debug!(why, next = self.next, "fast road broken");
                     self.leave();
                 }
-            }
-            if let Some(pull) = &self.pull
-                && pull.asked < PULL_MESSAGES_MAX / 2
-            {
-                self.ask().await;
             }
         }
         Ok(batch)
@@ -332,7 +337,7 @@ impl Reader {
         let closed = |why: String| StreamError::NoAnswer { what: "a subscription".to_owned(), why };
         let messages = self.link.client.subscribe(inbox.clone()).await.map_err(|error| closed(error.to_string()))?;
         let now = Instant::now();
-        self.pull = Some(Pull { messages, inbox, consumer, asked: 0, heard: now, checked: now });
+        self.pull = Some(Pull { messages, inbox, consumer, asked: 0, bytes: 0, heard: now, checked: now });
         self.delivered = 0;
         self.ask().await;
         Ok(())
@@ -351,6 +356,7 @@ impl Reader {
             tracing::debug!(%error, "pull not sent");
         }
         pull.asked += PULL_MESSAGES_MAX;
+        pull.bytes += PULL_BYTES_MAX;
     }
 
     /// Gives the fast road up: the next [`Reader::resume`] begins on the slow one.
@@ -414,6 +420,7 @@ impl Reader {
             return self.control(&message);
         };
         pull.asked = pull.asked.saturating_sub(1);
+        pull.bytes = pull.bytes.saturating_sub(message.length);
         pull.checked = pull.heard;
         match place.sequence.cmp(&self.next) {
             std::cmp::Ordering::Less => return Step::Nothing,
@@ -447,6 +454,8 @@ impl Reader {
                 match owed.and_then(|value| value.as_str().parse::<usize>().ok()) {
                     Some(owed) => {
                         pull.asked = pull.asked.saturating_sub(owed);
+                        // Of two pulls outstanding one is left.
+                        pull.bytes = pull.bytes.min(if pull.asked == 0 { 0 } else { PULL_BYTES_MAX });
                         Step::Nothing
                     }
                     None => Step::Broken("pull refused"),
