@@ -2,10 +2,14 @@
 //!
 //! The log knows bytes and indexes. It never judges a report ([`crate::admit`]) and never folds one.
 
+pub mod checkpoint;
 pub mod entry;
 mod entry_parse;
 pub mod frontier;
+pub mod note;
 pub mod tail;
+pub mod tile;
+pub mod tree;
 
 use bytes::Bytes;
 
