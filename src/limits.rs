@@ -269,3 +269,30 @@ pub const CATCH_UP_TOLD_MS: u64 = 2_000;
 /// Between two rebuilds that a reader's doubt asks for: questions still open on the store set aside ask once more, and a
 /// disk that keeps failing must not keep the ledger folding.
 pub const MEND_EVERY_MS_MIN: u64 = 60_000;
+
+// The verifiable log.
+
+/// Entries a log may have: 2^40 is thirty thousand years of a report every second, and far below where tile sums overflow.
+pub const LOG_SIZE_MAX: u64 = 1 << 40;
+/// Level of the highest tile of a log of [`LOG_SIZE_MAX`] entries: 256^5 is 2^40.
+pub const TILE_LEVEL_MAX: u8 = 5;
+/// Bytes of a signed note: three lines and [`NOTE_SIGNATURES_MAX`] signatures, post-quantum ones of 4 KB among them.
+pub const NOTE_BYTES_MAX: usize = 256 * 1024;
+/// Signatures in a note: the specification asks for at least 16, and for some limit.
+pub const NOTE_SIGNATURES_MAX: usize = 64;
+/// Bytes of a key's name, and so of a log's origin: it must stand in one signature line.
+pub const NOTE_NAME_BYTES_MAX: usize = 256;
+/// Between two checkpoints at least: five a second is live, and each costs some fsyncs and a swap at NATS.
+pub const BEAT_EVERY_MS: u64 = 200;
+/// Pause after a beat that failed: disk and NATS get time to recover.
+pub const BEAT_RETRY_MS: u64 = 1_000;
+/// Entries covered by one checkpoint at most, a multiple of 256: a log that existed before its tiles is tiled in such steps.
+pub const BEAT_ENTRIES_MAX: u64 = 32 * 1024;
+/// Bytes of tiles and bundles gathered before they are written: bounds the beat's memory.
+pub const BEAT_WRITE_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of the tail that checkpoints cover before they are cut off: what is left is copied, so this keeps cutting rare.
+pub const TAIL_TRIM_BYTES: u64 = 16 * 1024 * 1024;
+/// Bytes of a receipt: an entry in base64, a proof of 40 hashes and a note.
+pub const RECEIPT_BYTES_MAX: usize = 512 * 1024;
+/// Bytes of a policy file, and lines in it: the specification asks for 32 logs, witnesses and groups.
+pub const POLICY_BYTES_MAX: usize = 256 * 1024;

@@ -5,6 +5,8 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::tree::Hashes;
+
 /// Roots of the perfect subtrees that make up a tree of `size` leaves, largest first: one per bit set in `size`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "Vec<u8>", into = "Vec<u8>")]
@@ -23,6 +25,19 @@ impl Frontier {
     #[must_use]
     pub const fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Of the first `size` leaves of a tree whose hashes are at hand.
+    ///
+    /// # Errors
+    /// A hash is not there.
+    pub fn of<H: Hashes>(hashes: &mut H, size: u64) -> Result<Self, H::Fault> {
+        let (mut subtrees, mut start) = (Vec::new(), 0);
+        for height in (0..64).rev().filter(|height| size >> height & 1 == 1) {
+            subtrees.push(hashes.subtree(height, start >> height)?);
+            start += 1 << height;
+        }
+        Ok(Frontier { size, subtrees })
     }
 
     /// Adds the hash of the next leaf.

@@ -1,11 +1,24 @@
-//! The record: entries, the tail they are appended to, the RFC 6962 tree over them.
+//! The record: entries, the tail they are appended to, and the verifiable log over them.
+//!
+//! - [`entry`], [`tail`]: what is kept of a message, and where it is kept first.
+//! - [`tile`], [`tree`], [`frontier`]: the RFC 6962 tree as C2SP tiles, and proofs over it. No I/O.
+//! - [`note`], [`checkpoint`]: signed notes, and the one that states a log's size and root.
+//! - [`folder`] reads the log folder; [`publish`] is the beat that writes it, through [`disk`].
 //!
 //! The log knows bytes and indexes. It never judges a report ([`crate::admit`]) and never folds one.
 
+pub mod checkpoint;
+pub mod disk;
+mod edge;
 pub mod entry;
 mod entry_parse;
+pub mod folder;
 pub mod frontier;
+pub mod note;
+pub mod publish;
 pub mod tail;
+pub mod tile;
+pub mod tree;
 
 use bytes::Bytes;
 

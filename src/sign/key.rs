@@ -167,6 +167,14 @@ impl KeyPair {
         self.seed.clone()
     }
 
+    /// Ed25519 over these bytes: for texts that name what they are, such as checkpoints. Reports are signed by
+    /// [`super::sign`].
+    #[must_use]
+    pub fn sign_bytes(&self, bytes: &[u8]) -> [u8; 64] {
+        use ed25519_dalek::Signer as _;
+        self.signing.sign(bytes).to_bytes()
+    }
+
     pub(super) fn signing(&self) -> &SigningKey {
         &self.signing
     }

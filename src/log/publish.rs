@@ -1,0 +1,426 @@
+//! The beat: entries beyond the last checkpoint become tiles, a fenced root, a signed checkpoint.
+//!
+//! The order, and what a crash or a failed write after each step leaves:
+//!
+//! 1. Bundles and tiles are written, each whole under its name and on disk; partial tiles whose full tile is there go. *After*:
+//!    files beyond the checkpoint, which nobody asks for; the next beat writes the same bytes again.
+//! 2. Everything written is read again, and the root over it compared with the one over the entries as they were committed.
+//! 3. (size, root) is swapped into the fence. *After*: the fence is ahead of the checkpoint; the next beat finds that its own
+//!    tree has that root there, and goes on.
+//! 4. The checkpoint is signed and cosigned, appended to the history, then put in place. *After the history*: it holds a
+//!    checkpoint that nobody was given; it is true all the same. Signing is deterministic: the same size gives the same bytes.
+//!
+//! So there are never two roots for one size. It never writes the tail, and holds nothing back from readers of figures.
+
+use std::{io, path::PathBuf, sync::Arc};
+
+use super::checkpoint::{Checkpoint, CheckpointFault, Head};
+use super::disk::Disk;
+use super::edge::{Edge, tile_bytes};
+use super::entry::leaf_hash;
+use super::folder::{CHECKPOINT, FolderFault, LogFolder, VKEY};
+use super::note::{self, KeyKind, NoteFault, VerifierKey};
+use super::tail::{TailFault, TailReader};
+use super::tile::{self, Tile, TileKind, WIDTH};
+use super::tree;
+use crate::event::{Day, Time};
+use crate::limits::{BEAT_ENTRIES_MAX, BEAT_WRITE_BYTES, LOG_SIZE_MAX};
+use crate::sign::KeyPair;
+
+/// What the fence holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// Size and root claimed last.
+    pub head: Head,
+    /// Names this state of the fence: a swap from an older one fails.
+    pub revision: u64,
+}
+
+/// Why the fence did not let pass.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FenceFault {
+    /// It cannot be asked.
+    #[error("the fence at NATS does not answer: {0}")]
+    Away(String),
+    /// Another was faster: look again.
+    #[error("another process moved the fence at the same moment")]
+    Moved,
+    /// What it holds is no size and root of this log.
+    #[error("the fence at NATS holds what is no head of this log: {0}")]
+    Foreign(String),
+}
+
+/// One replicated place where (size, root) is claimed before it is signed: two copies of a ledger cannot sign two roots.
+pub trait Fence: Send {
+    /// What it holds.
+    ///
+    /// # Errors
+    /// [`FenceFault`].
+    fn held(&mut self) -> Result<Option<Held>, FenceFault>;
+
+    /// Claims a head where the fence still is at this revision; `None`: where it holds nothing.
+    ///
+    /// # Errors
+    /// [`FenceFault::Moved`] where it is not. After [`FenceFault::Away`] it may hold either.
+    fn swap(&mut self, from: Option<u64>, to: &Head) -> Result<(), FenceFault>;
+}
+
+/// Whoever cosigns a checkpoint before it is published.
+pub trait Cosigners: Send {
+    /// Cosignature lines for a signed checkpoint, enough of them for the policy. The folder holds the tiles for any proof of
+    /// consistency.
+    ///
+    /// # Errors
+    /// Why there are too few: the checkpoint is not published, figures go on.
+    fn cosign(&mut self, note: &str, checkpoint: &Checkpoint, folder: &LogFolder) -> Result<Vec<String>, String>;
+}
+
+/// Asks nobody.
+#[derive(Debug, Default)]
+pub struct Nobody;
+
+impl Cosigners for Nobody {
+    fn cosign(&mut self, _: &str, _: &Checkpoint, _: &LogFolder) -> Result<Vec<String>, String> {
+        Ok(Vec::new())
+    }
+}
+
+/// Why a beat did not end.
+#[derive(Debug, thiserror::Error)]
+pub enum BeatFault {
+    /// A write.
+    #[error("the log folder cannot be written: {0}")]
+    Write(#[from] io::Error),
+    /// The folder.
+    #[error(transparent)]
+    Folder(#[from] FolderFault),
+    /// The tail.
+    #[error(transparent)]
+    Tail(#[from] TailFault),
+    /// The fence.
+    #[error(transparent)]
+    Fence(#[from] FenceFault),
+    /// Too few witnesses.
+    #[error("the checkpoint of size {size} waits for its witnesses: {why}")]
+    Cosign {
+        /// Size.
+        size: u64,
+        /// Why.
+        why: String,
+    },
+    /// The key or the origin.
+    #[error(transparent)]
+    Note(#[from] NoteFault),
+    /// The published checkpoint.
+    #[error("the published checkpoint is not this log's: {0}")]
+    Checkpoint(#[from] CheckpointFault),
+    /// The folder names another key.
+    #[error("log/vkey names another key than keys/log.nk: put the log's own key back, or the folder it belongs to")]
+    OtherKey,
+    /// Published entries are gone.
+    #[error(
+        "a checkpoint of {published} entries was published, the log has {size}: the log was cut; restore it from a copy"
+    )]
+    Cut {
+        /// Covered by the checkpoint.
+        published: u64,
+        /// In the log.
+        size: u64,
+    },
+    /// Tiles and checkpoint differ.
+    #[error(
+        "the tiles of the first {size} entries lead to another root than the published checkpoint: restore them from a copy"
+    )]
+    OtherRoot {
+        /// Size.
+        size: u64,
+    },
+    /// An entry of the tail differs from the published one.
+    #[error("entry {index} is another one than the published tiles hold: the log was altered; run `jindo audit`")]
+    Altered {
+        /// Index.
+        index: u64,
+    },
+    /// What was written is not what is read.
+    #[error("{} was written and reads differently: the disk fails; nothing was signed", .0.display())]
+    Reread(PathBuf),
+    /// Somebody else claimed a root that is not ours.
+    #[error(
+        "at size {size} the fence at NATS holds another root than this log has: two copies of this ledger have diverged; \
+         nothing more is signed. Stop both and run `jindo audit` on each"
+    )]
+    Forked {
+        /// Size.
+        size: u64,
+    },
+    /// Somebody else published further than this log reaches.
+    #[error("the fence at NATS is at {fence} entries, this log at {size}: it waits until it has them")]
+    Ahead {
+        /// Size at the fence.
+        fence: u64,
+        /// Entries here.
+        size: u64,
+    },
+    /// Full.
+    #[error("the log has 2^40 entries: begin a new ledger")]
+    Full,
+}
+
+impl BeatFault {
+    /// Whether trying again cannot help: somebody has to look.
+    #[must_use]
+    pub const fn is_finding(&self) -> bool {
+        !matches!(
+            self,
+            BeatFault::Write(_)
+                | BeatFault::Tail(_)
+                | BeatFault::Fence(FenceFault::Away(_) | FenceFault::Moved)
+                | BeatFault::Cosign { .. }
+                | BeatFault::Ahead { .. }
+                | BeatFault::Folder(FolderFault::Io { .. })
+        )
+    }
+}
+
+/// The one writer of a log folder's public part.
+pub struct Publisher {
+    folder: LogFolder,
+    disk: Box<dyn Disk>,
+    key: Arc<KeyPair>,
+    vkey: VerifierKey,
+    /// As far as tiles are written and checked.
+    edge: Edge,
+    published: Head,
+    /// The day's history file and its length; `None` until it was looked at.
+    history: Option<(Day, u64)>,
+}
+
+impl Publisher {
+    /// Goes on where the folder ends: checkpoint, tiles and log must agree.
+    ///
+    /// # Errors
+    /// [`BeatFault`].
+    pub fn open(
+        folder: LogFolder,
+        disk: Box<dyn Disk>,
+        origin: &str,
+        key: Arc<KeyPair>,
+        log: &TailReader,
+    ) -> Result<Self, BeatFault> {
+        let vkey = VerifierKey::of_pair(origin, KeyKind::Log, &key)?;
+        if folder.vkey()?.is_some_and(|text| text != vkey.to_string()) {
+            return Err(BeatFault::OtherKey);
+        }
+        let published = match folder.checkpoint()? {
+            Some(note) => Checkpoint::open(&note, &vkey)?.head,
+            None => Head::empty(),
+        };
+        if published.size > log.size() {
+            return Err(BeatFault::Cut { published: published.size, size: log.size() });
+        }
+        let edge = Edge::read(&folder, published.size)?;
+        if edge.frontier.root() != published.root {
+            return Err(BeatFault::OtherRoot { size: published.size });
+        }
+        Ok(Publisher { folder, disk, key, vkey, edge, published, history: None })
+    }
+
+    /// What the published checkpoint covers.
+    #[must_use]
+    pub const fn published(&self) -> Head {
+        self.published
+    }
+
+    /// Whether a beat would do something.
+    #[must_use]
+    pub fn is_due(&self, log: &TailReader) -> bool {
+        self.published.size < log.size()
+    }
+
+    /// One beat: at most `BEAT_ENTRIES_MAX` entries further. The new checkpoint; `None` where there was nothing to publish yet.
+    ///
+    /// # Errors
+    /// [`BeatFault`]; the next beat does again what this one did not end.
+    pub fn beat(
+        &mut self,
+        log: &TailReader,
+        fence: &mut dyn Fence,
+        cosigners: &mut dyn Cosigners,
+        now: Time,
+    ) -> Result<Option<Checkpoint>, BeatFault> {
+        let size = log.size().min(self.edge.size() - self.edge.size() % WIDTH + BEAT_ENTRIES_MAX);
+        if size > LOG_SIZE_MAX {
+            return Err(BeatFault::Full);
+        }
+        if size > self.edge.size() {
+            let edge = self.lay(log, size)?;
+            self.reread(&edge)?;
+            self.edge = edge;
+        }
+        let head = Head { size: self.edge.size(), root: self.edge.frontier.root() };
+        if head.size <= self.published.size {
+            return Ok(None);
+        }
+        match self.pass(fence, head) {
+            // Tiled so far, claimed further: nothing is signed before what was claimed.
+            Err(BeatFault::Ahead { fence, .. }) if fence <= log.size() => return Ok(None),
+            passed => passed?,
+        }
+        self.publish(head, cosigners, now).map(Some)
+    }
+
+    /// Writes bundles and tiles of the entries from the edge to `size`.
+    fn lay(&mut self, log: &TailReader, size: u64) -> Result<Edge, BeatFault> {
+        let mut edge = self.edge.clone();
+        let start = edge.size() - edge.size() % WIDTH;
+        let mut laid =
+            Laid { folder: &self.folder, disk: &mut *self.disk, files: Vec::new(), bytes: 0, full: Vec::new() };
+        let mut bundle = Vec::new();
+        for item in log.iter(start).take(usize::try_from(size - start).unwrap_or(usize::MAX)) {
+            let (index, entry) = item?;
+            let leaf = leaf_hash(&entry);
+            tile::bundle_push(&mut bundle, &entry).map_err(|_| BeatFault::Altered { index })?;
+            if index < self.edge.size() {
+                if self.edge.leaves().get((index - start) as usize) != Some(&leaf) {
+                    return Err(BeatFault::Altered { index });
+                }
+                continue;
+            }
+            if (index + 1).is_multiple_of(WIDTH) {
+                let tile = Tile { kind: TileKind::Entries, index: index / WIDTH, width: WIDTH as u16 };
+                laid.put(tile, std::mem::take(&mut bundle))?;
+            }
+            edge.push(leaf, |tile, hashes| laid.put(tile, tile_bytes(hashes)))?;
+        }
+        if edge.size() != size {
+            return Err(TailFault::Beyond { index: edge.size(), size }.into());
+        }
+        if let Some(tile) = Tile::at(TileKind::Entries, size / WIDTH, size) {
+            laid.put(tile, bundle)?;
+        }
+        for (tile, hashes) in edge.partial() {
+            laid.put(tile, tile_bytes(hashes))?;
+        }
+        laid.end()?;
+        Ok(edge)
+    }
+
+    /// Reads what was written from the edge on, and holds it against `expected`, the edge over the entries as committed.
+    fn reread(&self, expected: &Edge) -> Result<(), BeatFault> {
+        let (size, mut edge) = (expected.size(), self.edge.clone());
+        let exact = |tile: Tile| -> Result<Vec<u8>, BeatFault> {
+            self.folder.exact(tile)?.ok_or_else(|| BeatFault::Reread(self.folder.path(tile)))
+        };
+        let same = |tile: Tile, hashes: &[[u8; 32]]| -> Result<(), BeatFault> {
+            if exact(tile)? == tile_bytes(hashes) { Ok(()) } else { Err(BeatFault::Reread(self.folder.path(tile))) }
+        };
+        for index in edge.size() / WIDTH.. {
+            let Some(tile) = Tile::at(TileKind::Entries, index, size) else { break };
+            let bytes = exact(tile)?;
+            let bad = || BeatFault::Reread(self.folder.path(tile));
+            let entries = tile::bundle(&bytes, tile.width).ok_or_else(bad)?;
+            let known = usize::try_from(edge.size() - index * WIDTH).unwrap_or(0);
+            let leaves: Vec<_> = entries.iter().map(|entry| leaf_hash(entry)).collect();
+            if leaves.get(..known) != Some(edge.leaves().get(..known).unwrap_or_default()) {
+                return Err(bad());
+            }
+            leaves[known..].iter().try_for_each(|leaf| edge.push(*leaf, same))?;
+        }
+        edge.partial().try_for_each(|(tile, hashes)| same(tile, hashes))?;
+        let root = tree::root(&mut self.folder.tree(size), size)?;
+        if edge != *expected || root != expected.frontier.root() {
+            return Err(BeatFault::Reread(self.folder.dir().to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Claims the head at the fence, where what the fence holds is part of our tree.
+    fn pass(&self, fence: &mut dyn Fence, head: Head) -> Result<(), BeatFault> {
+        let held = fence.held()?;
+        if let Some(held) = held {
+            let claimed = held.head.size;
+            if claimed > head.size {
+                return Err(BeatFault::Ahead { fence: claimed, size: head.size });
+            }
+            if tree::root(&mut self.folder.tree(head.size), claimed)? != held.head.root {
+                return Err(BeatFault::Forked { size: claimed });
+            }
+            if claimed == head.size {
+                return Ok(());
+            }
+        }
+        Ok(fence.swap(held.map(|held| held.revision), &head)?)
+    }
+
+    fn publish(&mut self, head: Head, cosigners: &mut dyn Cosigners, now: Time) -> Result<Checkpoint, BeatFault> {
+        let checkpoint = Checkpoint::new(self.vkey.name(), head)?;
+        let text = checkpoint.text();
+        let mut note = format!("{text}\n{}", note::sign(self.vkey.name(), &self.key, &text)?);
+        let lines = cosigners.cosign(&note, &checkpoint, &self.folder);
+        for line in lines.map_err(|why| BeatFault::Cosign { size: head.size, why })? {
+            note.push_str(&line);
+        }
+        self.remember(&note, now.day())?;
+        let mut files = vec![(self.folder.dir().join(CHECKPOINT), note.into_bytes())];
+        if self.folder.vkey()?.is_none() {
+            files.insert(0, (self.folder.dir().join(VKEY), format!("{}\n", self.vkey).into_bytes()));
+        }
+        self.disk.put(&files)?;
+        self.published = head;
+        Ok(checkpoint)
+    }
+
+    /// Appends a checkpoint to the day's history.
+    fn remember(&mut self, note: &str, day: Day) -> Result<(), BeatFault> {
+        // Until the append is known to be on disk the file is looked at again.
+        let length = match self.history.take() {
+            Some((own, length)) if own == day => length,
+            _ => {
+                let (notes, length) = self.folder.history(day)?;
+                if notes.last().is_some_and(|last| last == note) {
+                    self.history = Some((day, length));
+                    return Ok(());
+                }
+                length
+            }
+        };
+        let line = format!("{note}\n");
+        self.disk.append(&self.folder.history_path(day), length, line.as_bytes())?;
+        self.history = Some((day, length + line.len() as u64));
+        Ok(())
+    }
+}
+
+/// Files gathered until they are worth a sync.
+struct Laid<'a> {
+    folder: &'a LogFolder,
+    disk: &'a mut dyn Disk,
+    files: Vec<(PathBuf, Vec<u8>)>,
+    bytes: usize,
+    full: Vec<Tile>,
+}
+
+impl Laid<'_> {
+    fn put(&mut self, tile: Tile, bytes: Vec<u8>) -> Result<(), BeatFault> {
+        self.bytes += bytes.len();
+        self.files.push((self.folder.path(tile), bytes));
+        if tile.is_full() {
+            self.full.push(tile);
+        }
+        if self.bytes >= BEAT_WRITE_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), BeatFault> {
+        self.bytes = 0;
+        Ok(self.disk.put(&std::mem::take(&mut self.files))?)
+    }
+
+    /// Writes what is left, then removes the partial tiles whose full tile is there.
+    fn end(mut self) -> Result<(), BeatFault> {
+        self.flush()?;
+        for tile in &self.full {
+            self.disk.remove_folder(&self.folder.dir().join(tile.partial_folder()))?;
+        }
+        Ok(())
+    }
+}
