@@ -12,6 +12,7 @@
 pub mod announce;
 pub mod bootstrap;
 pub mod core;
+pub mod folding;
 pub mod halt;
 pub mod run;
 pub mod service;
