@@ -32,7 +32,7 @@ pub const STATE_DIGEST_EVERY: u64 = 4_096;
 /// [`COMMIT_BYTES_MAX`].
 pub const COMMIT_MESSAGES_MAX: usize = 4_096;
 /// Bytes of message bodies in one commit.
-pub const COMMIT_BYTES_MAX: usize = 8 * 1024 * 1024;
+pub const COMMIT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Events in one commit: bounds the pending changes in memory.
 pub const COMMIT_EVENTS_MAX: usize = 20_000;
 /// Messages in one atomic publish batch (the server allows 1,000).
@@ -81,7 +81,7 @@ pub const NATS_LOG_BYTES_MAX: u64 = 10 * 1024 * 1024;
 /// Messages asked for in one pull: large enough that the wire never idles.
 pub const PULL_MESSAGES_MAX: usize = 4_096;
 /// Bytes asked for in one pull; two pulls may be outstanding, so this bounds the reader's memory.
-pub const PULL_BYTES_MAX: usize = 16 * 1024 * 1024;
+pub const PULL_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// A pull asks anew after this.
 pub const PULL_EXPIRES_MS: u64 = 30_000;
 /// A pull with nothing to deliver says so this often; twice this without a word and the reader resumes.
@@ -200,7 +200,7 @@ pub const STORE_INDEX_RUNS_MAX: usize = 32;
 /// How long a commit waits for such a merge; then it goes on, and the next one waits again.
 pub const STORE_MERGE_WAIT_MS: u64 = 10_000;
 /// sled never evicts a page written since it was opened: after this many bytes written it is closed and opened again.
-pub const STORE_REOPEN_BYTES: u64 = 192 * 1024 * 1024;
+pub const STORE_REOPEN_BYTES: u64 = 144 * 1024 * 1024;
 /// How long sled may take to open its files; it takes well under a second for ten million events, but runs `sync` first.
 pub const STORE_OPEN_MS: u64 = 120_000;
 /// Page cache of sled for what is read.

@@ -5,11 +5,12 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
-    Event, Time, json,
+    Event, Time,
+    json::{self, Fields, Tree},
     subject::{is_agency_code, is_event_type},
 };
 use crate::limits::{ATTRIBUTE_NAME_BYTES_MAX, BATCH_EVENTS_MAX, CONTENT_TYPE_BYTES_MAX, EVENT_SUBJECT_BYTES_MAX};
@@ -56,11 +57,11 @@ type Detail = String;
 pub fn parse(content_type: &str, body: &[u8]) -> Result<Vec<Event>, EnvelopeFault> {
     let whole = |detail: String| EnvelopeFault { event: None, detail };
     let batch = is_batch(content_type).map_err(whole)?;
-    let items = match (batch, json::parse(body).map_err(|fault| whole(fault.to_string()))?) {
-        (false, Value::Object(event)) => vec![Value::Object(event)],
+    let items = match (batch, json::read(body).map_err(|fault| whole(fault.to_string()))?) {
+        (false, event @ Tree::Object(_)) => vec![event],
         (false, _) => return Err(whole("the body of one event must be a JSON object".into())),
-        (true, Value::Array(items)) if (1..=BATCH_EVENTS_MAX).contains(&items.len()) => items,
-        (true, Value::Array(items)) => {
+        (true, Tree::Array(items)) if (1..=BATCH_EVENTS_MAX).contains(&items.len()) => items,
+        (true, Tree::Array(items)) => {
             return Err(whole(format!("a batch of {} events: give 1 to {BATCH_EVENTS_MAX}", items.len())));
         }
         (true, _) => return Err(whole("the body of a batch must be a JSON array of events".into())),
@@ -106,9 +107,9 @@ fn is_batch(content_type: &str) -> Result<bool, Detail> {
 }
 
 /// One event; in a batch, of the type and agency of the `first`.
-fn event(item: Value, first: Option<&Event>) -> Result<Event, Detail> {
+fn event(item: Tree<'_>, first: Option<&Event>) -> Result<Event, Detail> {
     let digest = json::digest(&item);
-    let Value::Object(mut attributes) = item else { return Err("an event must be a JSON object".into()) };
+    let Tree::Object(attributes) = item else { return Err("an event must be a JSON object".into()) };
     if text(&attributes, "specversion")? != "1.0" {
         return Err("specversion must be \"1.0\"".into());
     }
@@ -135,13 +136,15 @@ fn event(item: Value, first: Option<&Event>) -> Result<Event, Detail> {
     for (name, value) in &attributes {
         attribute(name, value)?;
     }
-    let subject = match attributes.remove("subject") {
-        Some(Value::String(subject)) => Some(subject),
-        _ => None,
-    };
-    let Some(data @ Value::Object(_)) = attributes.remove("data") else {
-        return Err("data must be a JSON object".into());
-    };
+    let (mut subject, mut data) = (None, None);
+    for (name, value) in attributes {
+        match (&*name, value) {
+            ("subject", Tree::Text(text)) => subject = Some(text.into_owned()),
+            ("data", object @ Tree::Object(_)) => data = Some(Value::from(object)),
+            _ => {}
+        }
+    }
+    let data = data.ok_or("data must be a JSON object")?;
     Ok(Event { id, agency, kind, time, subject, data, digest })
 }
 
@@ -149,9 +152,9 @@ fn short(text: &str) -> String {
     text.chars().take(60).flat_map(char::escape_debug).collect()
 }
 
-fn text<'a>(attributes: &'a Map<String, Value>, name: &str) -> Result<&'a str, Detail> {
-    match attributes.get(name) {
-        Some(Value::String(text)) => Ok(text),
+fn text<'f>(attributes: &'f Fields<'_>, name: &str) -> Result<&'f str, Detail> {
+    match json::field(attributes, name) {
+        Some(Tree::Text(text)) => Ok(text),
         Some(_) => Err(format!("{name} must be a string")),
         None => Err(format!("{name} is missing")),
     }
@@ -172,23 +175,23 @@ fn id(text: &str) -> Result<Uuid, Detail> {
 }
 
 /// Holds every attribute to CloudEvents: names, the optional ones, and extensions, which are kept in the digest only.
-fn attribute(name: &str, value: &Value) -> Result<(), Detail> {
+fn attribute(name: &str, value: &Tree<'_>) -> Result<(), Detail> {
     let plain = |text: &str| !text.is_empty() && !text.chars().any(char::is_control);
     match (name, value) {
         ("specversion" | "id" | "source" | "type" | "time" | "data", _) => Ok(()),
-        ("subject", Value::String(text)) if plain(text) && text.len() <= EVENT_SUBJECT_BYTES_MAX => Ok(()),
+        ("subject", Tree::Text(text)) if plain(text) && text.len() <= EVENT_SUBJECT_BYTES_MAX => Ok(()),
         ("subject", _) => Err(format!("subject must be a text of 1 to {EVENT_SUBJECT_BYTES_MAX} bytes on one line")),
-        ("datacontenttype", Value::String(text)) if text == "application/json" => Ok(()),
+        ("datacontenttype", Tree::Text(text)) if text == "application/json" => Ok(()),
         ("datacontenttype", _) => Err("datacontenttype must be absent or \"application/json\"".into()),
-        ("dataschema", Value::String(text)) if plain(text) => Ok(()),
+        ("dataschema", Tree::Text(text)) if plain(text) => Ok(()),
         ("dataschema", _) => Err("dataschema must be a URI".into()),
         (name, _) if !is_attribute_name(name) => Err(format!(
             "'{}' is no CloudEvents attribute: names are 1 to {ATTRIBUTE_NAME_BYTES_MAX} of a-z and 0-9",
             short(name)
         )),
-        (_, Value::String(_) | Value::Bool(_)) => Ok(()),
+        (_, Tree::Text(_) | Tree::Bool(_)) => Ok(()),
         // CloudEvents knows one Integer: 32 bits, without fraction or exponent.
-        (_, Value::Number(number)) if number.as_str().parse::<i32>().is_ok() => Ok(()),
+        (_, Tree::Number(number)) if number.as_str().parse::<i32>().is_ok() => Ok(()),
         (name, _) => Err(format!("the attribute {name} must be a string, a boolean or a 32-bit integer")),
     }
 }

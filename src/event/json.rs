@@ -4,8 +4,14 @@
 //! A parser of our own, one pass: serde_json keeps the last of duplicate keys, and under `arbitrary_precision` it takes
 //! the object `{"$serde_json::private::Number": "…"}` for a number. It never computes with a number.
 
-use serde_json::{Map, Number, Value};
-use sha2::{Digest, Sha256};
+mod tree;
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use serde_json::{Number, Value};
+
+pub use tree::{Fields, Tree, digest, field};
 
 use crate::limits::{JSON_DEPTH_MAX, JSON_EXPONENT_DIGITS_MAX, JSON_NUMBER_BYTES_MAX};
 
@@ -56,6 +62,14 @@ pub enum JsonWrong {
 /// # Errors
 /// [`JsonFault`] with the offset of the first thing that is wrong.
 pub fn parse(text: &[u8]) -> Result<Value, JsonFault> {
+    read(text).map(Value::from)
+}
+
+/// As [`parse`], without copying the text.
+///
+/// # Errors
+/// As [`parse`].
+pub fn read(text: &[u8]) -> Result<Tree<'_>, JsonFault> {
     let text =
         std::str::from_utf8(text).map_err(|error| JsonFault { offset: error.valid_up_to(), what: JsonWrong::Utf8 })?;
     let mut parser = Parser { text, bytes: text.as_bytes(), at: 0 };
@@ -68,51 +82,23 @@ pub fn parse(text: &[u8]) -> Result<Value, JsonFault> {
     Ok(value)
 }
 
-/// First 16 bytes of the SHA-256 over the canonical form of a tree: independent of key order and whitespace, numbers by
-/// source text (`1` and `1.0` differ).
-#[must_use]
-pub fn digest(value: &Value) -> [u8; 16] {
-    let mut canonical = Vec::with_capacity(512);
-    canon(value, &mut canonical);
-    let hash: [u8; 32] = Sha256::digest(&canonical).into();
-    let mut first = [0; 16];
-    first.copy_from_slice(&hash[..16]);
-    first
-}
+/// Keys of one object so far: looked through where they are few, hashed where a hostile body holds thousands.
+#[derive(Default)]
+struct Keys(HashSet<String>);
 
-/// Every value is a tag, its length or count, its content: no two trees share a form, and nothing needs escaping.
-fn canon(value: &Value, out: &mut Vec<u8>) {
-    match value {
-        Value::Null => out.push(b'n'),
-        Value::Bool(false) => out.push(b'f'),
-        Value::Bool(true) => out.push(b't'),
-        Value::Number(number) => sized(b'#', number.as_str().as_bytes(), out),
-        Value::String(text) => sized(b'"', text.as_bytes(), out),
-        Value::Array(items) => {
-            out.push(b'[');
-            out.extend_from_slice(&(items.len() as u64).to_le_bytes());
-            items.iter().for_each(|item| canon(item, out));
+/// Above this, looking through costs more than hashing.
+const KEYS_LOOKED_THROUGH: usize = 16;
+
+impl Keys {
+    fn stands_twice(&mut self, fields: &Fields<'_>, key: &str) -> bool {
+        if fields.len() < KEYS_LOOKED_THROUGH {
+            return fields.iter().any(|(known, _)| known == key);
         }
-        Value::Object(fields) => {
-            out.push(b'{');
-            out.extend_from_slice(&(fields.len() as u64).to_le_bytes());
-            // serde_json's map is sorted unless some crate of the build asks it to keep insertion order.
-            let mut sorted: Vec<(&String, &Value)> = fields.iter().collect();
-            if !sorted.is_sorted_by(|left, right| left.0 <= right.0) {
-                sorted.sort_unstable_by(|left, right| left.0.cmp(right.0));
-            }
-            for (key, item) in sorted {
-                sized(b'"', key.as_bytes(), out);
-                canon(item, out);
-            }
+        if self.0.is_empty() {
+            self.0.extend(fields.iter().map(|(known, _)| known.to_string()));
         }
+        !self.0.insert(key.to_owned())
     }
-}
-
-fn sized(tag: u8, content: &[u8], out: &mut Vec<u8>) {
-    out.push(tag);
-    out.extend_from_slice(&(content.len() as u64).to_le_bytes());
-    out.extend_from_slice(content);
 }
 
 struct Parser<'a> {
@@ -121,7 +107,7 @@ struct Parser<'a> {
     at: usize,
 }
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
     fn fault(&self, what: JsonWrong) -> JsonFault {
         JsonFault { offset: self.at, what }
     }
@@ -143,20 +129,20 @@ impl Parser<'_> {
     }
 
     /// `depth` is that of the container around this value. Recursion ends at [`JSON_DEPTH_MAX`].
-    fn value(&mut self, depth: usize) -> Result<Value, JsonFault> {
+    fn value(&mut self, depth: usize) -> Result<Tree<'a>, JsonFault> {
         match self.peek() {
-            Some(b'"') => self.string().map(Value::String),
+            Some(b'"') => self.string().map(Tree::Text),
             Some(b'{') => self.object(depth + 1),
             Some(b'[') => self.array(depth + 1),
             Some(b'-' | b'0'..=b'9') => self.number(),
-            Some(b't') => self.word("true", Value::Bool(true)),
-            Some(b'f') => self.word("false", Value::Bool(false)),
-            Some(b'n') => self.word("null", Value::Null),
+            Some(b't') => self.word("true", Tree::Bool(true)),
+            Some(b'f') => self.word("false", Tree::Bool(false)),
+            Some(b'n') => self.word("null", Tree::Null),
             _ => Err(self.expected("a value")),
         }
     }
 
-    fn word(&mut self, word: &'static str, value: Value) -> Result<Value, JsonFault> {
+    fn word(&mut self, word: &'static str, value: Tree<'a>) -> Result<Tree<'a>, JsonFault> {
         if !self.bytes[self.at..].starts_with(word.as_bytes()) {
             return Err(self.expected("a value"));
         }
@@ -173,12 +159,12 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn array(&mut self, depth: usize) -> Result<Value, JsonFault> {
+    fn array(&mut self, depth: usize) -> Result<Tree<'a>, JsonFault> {
         self.enter(depth)?;
         let mut items = Vec::new();
         if self.peek() == Some(b']') {
             self.at += 1;
-            return Ok(Value::Array(items));
+            return Ok(Tree::Array(items));
         }
         loop {
             items.push(self.value(depth)?);
@@ -191,15 +177,16 @@ impl Parser<'_> {
             self.skip_space();
         }
         self.at += 1;
-        Ok(Value::Array(items))
+        Ok(Tree::Array(items))
     }
 
-    fn object(&mut self, depth: usize) -> Result<Value, JsonFault> {
+    fn object(&mut self, depth: usize) -> Result<Tree<'a>, JsonFault> {
         self.enter(depth)?;
-        let mut fields = Map::new();
+        let mut keys = Keys::default();
+        let mut fields = Fields::new();
         if self.peek() == Some(b'}') {
             self.at += 1;
-            return Ok(Value::Object(fields));
+            return Ok(Tree::Object(fields));
         }
         loop {
             let key_at = self.at;
@@ -214,7 +201,7 @@ impl Parser<'_> {
             if key.starts_with(PRIVATE_KEY_PREFIX) {
                 return Err(bad_key(JsonWrong::ReservedKey, &key));
             }
-            if fields.contains_key(&key) {
+            if keys.stands_twice(&fields, &key) {
                 return Err(bad_key(JsonWrong::DuplicateKey, &key));
             }
             self.skip_space();
@@ -224,7 +211,7 @@ impl Parser<'_> {
             self.at += 1;
             self.skip_space();
             let value = self.value(depth)?;
-            fields.insert(key, value);
+            fields.push((key, value));
             self.skip_space();
             match self.peek() {
                 Some(b',') => self.at += 1,
@@ -234,7 +221,10 @@ impl Parser<'_> {
             self.skip_space();
         }
         self.at += 1;
-        Ok(Value::Object(fields))
+        if !fields.is_sorted_by(|left, right| left.0 < right.0) {
+            fields.sort_unstable_by(|left, right| left.0.cmp(&right.0));
+        }
+        Ok(Tree::Object(fields))
     }
 
     fn digits(&mut self) -> Result<usize, JsonFault> {
@@ -245,7 +235,7 @@ impl Parser<'_> {
         if self.at == from { Err(self.expected("a digit")) } else { Ok(self.at - from) }
     }
 
-    fn number(&mut self) -> Result<Value, JsonFault> {
+    fn number(&mut self) -> Result<Tree<'a>, JsonFault> {
         let from = self.at;
         let mut exponent_digits = 0;
         if self.peek() == Some(b'-') {
@@ -275,29 +265,38 @@ impl Parser<'_> {
             return Err(too_much);
         }
         let number: Number = self.text[from..self.at].parse().map_err(|_| too_much)?;
-        Ok(Value::Number(number))
+        Ok(Tree::Number(number))
     }
 
     /// From the opening quote to behind the closing one.
-    fn string(&mut self) -> Result<String, JsonFault> {
+    fn string(&mut self) -> Result<Cow<'a, str>, JsonFault> {
         self.at += 1;
-        let mut text = String::new();
+        let plain = self.plain();
+        if self.peek() == Some(b'"') {
+            self.at += 1;
+            return Ok(Cow::Borrowed(plain));
+        }
+        let mut text = plain.to_owned();
         loop {
-            let from = self.at;
-            while self.peek().is_some_and(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1f)) {
-                self.at += 1;
-            }
-            // Stops only at ASCII bytes, so both ends are character boundaries.
-            text.push_str(&self.text[from..self.at]);
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
-                    return Ok(text);
+                    return Ok(Cow::Owned(text));
                 }
                 Some(b'\\') => text.push(self.escape()?),
                 _ => return Err(self.expected("no control character in a string")),
             }
+            text.push_str(self.plain());
         }
+    }
+
+    /// What needs no unescaping. Stops only at ASCII bytes, so both ends are character boundaries.
+    fn plain(&mut self) -> &'a str {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let stop = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1f);
+        let from = self.at;
+        self.at += rest.iter().position(stop).unwrap_or(rest.len());
+        &self.text[from..self.at]
     }
 
     fn escape(&mut self) -> Result<char, JsonFault> {

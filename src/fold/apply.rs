@@ -1,6 +1,6 @@
 //! One entry into the state: an accepted report's acts, a refused report's line, the key's chain, the position.
 
-use std::collections::HashMap;
+use foldhash::{HashMap, HashMapExt as _};
 
 use super::chain;
 use super::effects::Standing;

@@ -3,7 +3,9 @@
 //! Every change also enters a running hash, entry by entry, so the digest depends on the log alone: not on batching, not
 //! on how a store lays its rows out.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+
+use foldhash::{HashMap, HashMapExt as _};
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -28,7 +30,9 @@ pub struct State<R> {
     paths: HashMap<String, SeriesNumber>,
     /// Values per `<indicator>/<split>`.
     values: HashMap<String, usize>,
-    touched: BTreeSet<SeriesNumber>,
+    /// Series that changed since the last commit, and for each series whether it is among them.
+    touched: Vec<SeriesNumber>,
+    is_touched: Vec<bool>,
     lookups: HashMap<LookupKey, u64>,
     winners: HashMap<(SeriesNumber, Day), Winners>,
     /// Winning statements withdrawn by the entry at hand: a correction may put a later one in their place.
@@ -61,7 +65,8 @@ impl<R: Rows> State<R> {
             series: Vec::new(),
             paths: HashMap::new(),
             values: HashMap::new(),
-            touched: BTreeSet::new(),
+            touched: Vec::new(),
+            is_touched: Vec::new(),
             lookups: HashMap::new(),
             winners: HashMap::new(),
             withdrawn: HashMap::new(),
@@ -82,6 +87,7 @@ impl<R: Rows> State<R> {
         }
         self.paths.insert(series.path.clone(), number);
         self.series.push(series);
+        self.is_touched.push(false);
     }
 
     /// How far this state is folded.
@@ -93,6 +99,7 @@ impl<R: Rows> State<R> {
     /// The changes since the last commit; the state goes on from them, reading rows that hold them.
     pub fn take(&mut self) -> Changes {
         for number in std::mem::take(&mut self.touched) {
+            self.is_touched[number as usize] = false;
             self.pending.series.insert(number, self.series[number as usize].clone());
         }
         self.lookups.clear();
@@ -227,16 +234,22 @@ impl<R: Rows> State<R> {
         self.pending.position.series += 1;
         self.note(b'p', &(number, path));
         // Rows name it from now on, even where it does not move yet: a second claim on a thing that counts elsewhere.
-        self.touched.insert(number);
         self.adopt(Series { path: path.to_owned(), ..Series::default() });
+        self.mark(number);
         number
+    }
+
+    fn mark(&mut self, number: SeriesNumber) {
+        if !std::mem::replace(&mut self.is_touched[number as usize], true) {
+            self.touched.push(number);
+        }
     }
 
     fn touch(&mut self, number: SeriesNumber, day: Day, step: Step, at: At) -> &mut Series {
         let moved = Move { index: at.index, day, step };
         self.note(b'm', &(number, &moved));
         self.pending.moves.push((number, moved));
-        self.touched.insert(number);
+        self.mark(number);
         let series = &mut self.series[number as usize];
         series.moves += 1;
         series.index_last = at.index;

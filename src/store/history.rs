@@ -4,7 +4,9 @@
 //! series has is kept in memory (24 bytes each) and in directory rows, one per commit. A closed chunk never changes, and the
 //! open block is part of the immutable snapshot, so a reader never sees half a commit.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+
+use foldhash::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};

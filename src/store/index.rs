@@ -5,7 +5,7 @@
 //! A merged run is written beside the live ones and becomes part of the store in a later commit, in one batch with the
 //! removal of those it replaces. What a crash leaves half-written belongs to no run and is removed when the store is opened.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;

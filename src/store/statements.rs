@@ -5,7 +5,9 @@
 //! merged in the background. Setting a statement again, or removing it, is one more entry under its key: the newest one
 //! holds. Rows are never rewritten: one changed row per statement cost half of all folding when it was measured.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+
+use foldhash::HashMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 

@@ -5,6 +5,9 @@
 //! the workload is accepted; the run fails where one is not.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench may stop where it stands")]
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod catalogue;
 mod facts;
 mod folding;

@@ -23,13 +23,14 @@ const SETTINGS: [&str; 7] = [
     "unix_socket_permissions=0777",
 ];
 
+/// Ids and totals are taken in order: two connections must not wait for each other.
 const SCHEMA: &str = "
 CREATE TABLE event (id uuid PRIMARY KEY, body jsonb NOT NULL);
 CREATE TABLE total (kind text, region text, amount numeric NOT NULL, events bigint NOT NULL, PRIMARY KEY (kind, region));
 CREATE FUNCTION ingest(batch jsonb) RETURNS bigint LANGUAGE sql AS $$
   WITH fresh AS (
     INSERT INTO event (id, body) SELECT (item->>'id')::uuid, item FROM jsonb_array_elements(batch) item
-    ON CONFLICT DO NOTHING RETURNING body
+    ORDER BY 1 ON CONFLICT DO NOTHING RETURNING body
   ), moved AS (
     INSERT INTO total AS held (kind, region, amount, events)
     SELECT body->>'type', coalesce(body->'data'->>'region', ''),
