@@ -1,5 +1,5 @@
 //! `jindo run`: projector and HTTP against a NATS that others run. The ledger must exist; `jindo up` or `catalogue apply`
-//! fill it. `--follow` is a read replica: it reads the stream and serves, and answers no publishers.
+//! fill it. With the log's key in DIR/keys/log.nk, mode 0600, it publishes checkpoints. `--follow` is a read replica: it reads the stream and serves, and answers no publishers.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -69,6 +69,10 @@ async fn serve(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         true => Vec::new(),
         false => up::attend(&args.nats, &operator, &projector.shared, &stream).await?,
     };
+    let beat = match args.follow {
+        true => None,
+        false => up::beat(&args.nats, &operator, data, &projector.shared, &stream, false).await?,
+    };
     let (http, stop, serving) = up::http(args.http, Live::new(projector.shared.clone(), true)).await?;
     let running = Running {
         http: format!("http://{http}"),
@@ -85,6 +89,7 @@ async fn serve(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let _ = serving.await;
     tasks.iter().for_each(tokio::task::JoinHandle::abort);
     let halted = projector.stop().await;
+    up::end(beat).await;
     let _ = std::fs::remove_file(data.join("running.json"));
     halted.map_err(|halt| could(format!("접수가 멈췄습니다: {halt}"), format!("intake halted: {halt}")))?;
     Ok(Exit::Ok)

@@ -116,7 +116,7 @@ fn overview(view: &IndicatorsView, context: &Context) -> String {
     let mut text = table.render(context.width, context.colour);
     text.push('\n');
     text.push_str(&legend(&view.indicators, lang));
-    text.push_str(&footer(view.as_of, view.known_at, view.size, lang));
+    text.push_str(&footer(view.as_of, view.known_at, (view.size, view.proven_size), lang));
     if view.simulated {
         text.push_str(
             &Style::Yellow.paint(lang.pick("모의 원장입니다.\n", "This ledger is a simulation.\n"), context.colour),
@@ -126,11 +126,15 @@ fn overview(view: &IndicatorsView, context: &Context) -> String {
 }
 
 /// The line below every figure: as of when, known when, how much of the log.
-fn footer(as_of: Day, known_at: Option<Time>, size: u64, lang: Lang) -> String {
+fn footer(as_of: Day, known_at: Option<Time>, (size, proven): (u64, u64), lang: Lang) -> String {
     let known = known_at.map_or_else(|| lang.pick("기록 없음", "nothing recorded").to_owned(), |time| time.to_string());
     match lang {
-        Lang::Ko => format!("{as_of} 기준 · {known}까지 기록된 사실 · 로그 {size}건\n"),
-        Lang::En => format!("as of {as_of} · known by {known} · {size} log entries\n"),
+        Lang::Ko => {
+            format!("{as_of} 기준 · {known}까지 기록된 사실 · 로그 {size}건, 그중 {proven}건이 체크포인트로 증명됨\n")
+        }
+        Lang::En => {
+            format!("as of {as_of} · known by {known} · {size} log entries, {proven} of them proven by a checkpoint\n")
+        }
     }
 }
 
@@ -216,7 +220,7 @@ fn last(indicator: &IndicatorView, lang: Lang) -> String {
     text
 }
 
-const CSV_COLUMNS: [&str; 24] = [
+const CSV_COLUMNS: [&str; 25] = [
     "id",
     "row",
     "area",
@@ -241,6 +245,7 @@ const CSV_COLUMNS: [&str; 24] = [
     "as_of",
     "known_at",
     "size",
+    "proven_size",
 ];
 
 fn csv(indicators: &[IndicatorView]) -> anyhow::Result<()> {
@@ -252,7 +257,7 @@ fn csv(indicators: &[IndicatorView]) -> anyhow::Result<()> {
     Ok(writer.flush()?)
 }
 
-fn csv_row(view: &IndicatorView) -> [String; 24] {
+fn csv_row(view: &IndicatorView) -> [String; 25] {
     fn said<T: ToString>(value: Option<T>) -> String {
         value.map(|value| value.to_string()).unwrap_or_default()
     }
@@ -284,6 +289,7 @@ fn csv_row(view: &IndicatorView) -> [String; 24] {
         view.as_of.to_string(),
         said(view.known_at),
         view.size.to_string(),
+        view.proven_size.to_string(),
     ]
 }
 

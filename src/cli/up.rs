@@ -19,12 +19,15 @@ use tokio::sync::watch;
 use super::Context;
 use super::exit::{Exit, could, file};
 use super::ledger::Running;
+use crate::log::publish::{Fence, Nobody};
+use crate::projector::beat::Beat;
 use crate::projector::bootstrap::key_of;
 use crate::projector::run::{self, Ledger, Projector};
 use crate::projector::{Health, Shared, announce, service};
 use crate::serve::{self, live::Live};
-use crate::sign::KeyPair;
+use crate::sign::{KeyFault, KeyPair};
 use crate::stream::config::{AgencyUser, NatsConfig};
+use crate::stream::fence::NatsFence;
 use crate::stream::server::Server;
 use crate::stream::{Link, Login, connect, declare, stream_name};
 
@@ -84,6 +87,8 @@ async fn up(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     declare::declare(&link, &stream, core.size() + 1, 1).await?;
     let projector = Projector::start(core, link, Ledger::in_folder(data, &stream)).await?;
     let tasks = attend(&server.url, &operator, &projector.shared, &stream).await?;
+    let founding = *projector.shared.sizes().borrow() == 0;
+    let beat = beat(&server.url, &operator, data, &projector.shared, &stream, founding).await?;
     let (http, stop, serving) = http(args.http, Live::new(projector.shared.clone(), true)).await?;
     let running = Running {
         http: format!("http://{http}"),
@@ -116,6 +121,7 @@ async fn up(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let _ = serving.await;
     tasks.iter().for_each(tokio::task::JoinHandle::abort);
     let halted = projector.stop().await;
+    end(beat).await;
     server.stop().await;
     let _ = std::fs::remove_file(data.join("running.json"));
     founded?;
@@ -180,6 +186,48 @@ pub(super) async fn attend(
         }),
         tokio::spawn(announce::announce(link, telling)),
     ])
+}
+
+/// The log's beat, where this machine holds the log's key (one is made only while `founding`): without it the figures are
+/// served and nothing is proven.
+pub(super) async fn beat(
+    url: &str,
+    operator: &KeyPair,
+    data: &Path,
+    shared: &Shared,
+    stream: &str,
+    founding: bool,
+) -> anyhow::Result<Option<Beat>> {
+    let path = data.join("keys/log.nk");
+    let Some(key) = log_key(&path, founding)? else {
+        tracing::warn!(path = %path.display(), "no log key: no checkpoint is published here");
+        return Ok(None);
+    };
+    let link = operator_link(url, operator, "jindo log").await?;
+    let (handle, stream) = (tokio::runtime::Handle::current(), stream.to_owned());
+    let fence =
+        Box::new(move |origin: &str| -> Box<dyn Fence> { Box::new(NatsFence::new(handle, link, &stream, origin)) });
+    Ok(Some(Beat::start(shared.clone(), &data.join("log"), Arc::new(key), fence, Box::new(Nobody))?))
+}
+
+/// The log's key; made where the ledger is about to be founded.
+fn log_key(path: &Path, founding: bool) -> anyhow::Result<Option<KeyPair>> {
+    let failed = |fault: KeyFault| {
+        could(format!("로그 키 {}: {fault}", path.display()), format!("log key {}: {fault}", path.display()))
+    };
+    if !path.exists() && founding {
+        let pair = KeyPair::generate().map_err(failed)?;
+        pair.save_new(path).map_err(failed)?;
+        return Ok(Some(pair));
+    }
+    if path.exists() { Ok(Some(KeyPair::load(path).map_err(failed)?)) } else { Ok(None) }
+}
+
+/// Ends the beat on a thread that may block.
+pub(super) async fn end(beat: Option<Beat>) {
+    if let Some(beat) = beat {
+        let _ = tokio::task::spawn_blocking(move || beat.stop()).await;
+    }
 }
 
 type Serving = (SocketAddr, watch::Sender<bool>, tokio::task::JoinHandle<std::io::Result<()>>);

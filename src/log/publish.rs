@@ -193,6 +193,8 @@ pub struct Publisher {
     published: Head,
     /// The day's history file and its length; `None` until it was looked at.
     history: Option<(Day, u64)>,
+    /// Entries of one beat at most.
+    step: u64,
 }
 
 impl Publisher {
@@ -222,7 +224,7 @@ impl Publisher {
         if edge.frontier.root() != published.root {
             return Err(BeatFault::OtherRoot { size: published.size });
         }
-        Ok(Publisher { folder, disk, key, vkey, edge, published, history: None })
+        Ok(Publisher { folder, disk, key, vkey, edge, published, history: None, step: BEAT_ENTRIES_MAX })
     }
 
     /// What the published checkpoint covers.
@@ -237,7 +239,7 @@ impl Publisher {
         self.published.size < log.size()
     }
 
-    /// One beat: at most `BEAT_ENTRIES_MAX` entries further. The new checkpoint; `None` where there was nothing to publish yet.
+    /// One beat: at most [`BEAT_ENTRIES_MAX`] entries further. The new checkpoint; `None` where there was nothing to publish yet.
     ///
     /// # Errors
     /// [`BeatFault`]; the next beat does again what this one did not end.
@@ -248,7 +250,7 @@ impl Publisher {
         cosigners: &mut dyn Cosigners,
         now: Time,
     ) -> Result<Option<Checkpoint>, BeatFault> {
-        let size = log.size().min(self.edge.size() - self.edge.size() % WIDTH + BEAT_ENTRIES_MAX);
+        let size = log.size().min(self.edge.size() - self.edge.size() % WIDTH + self.step);
         if size > LOG_SIZE_MAX {
             return Err(BeatFault::Full);
         }
@@ -360,34 +362,32 @@ impl Publisher {
         for line in lines.map_err(|why| BeatFault::Cosign { size: head.size, why })? {
             note.push_str(&line);
         }
-        self.remember(&note, now.day())?;
+        let history = self.remember(&note, now.day())?;
         let mut files = vec![(self.folder.dir().join(CHECKPOINT), note.into_bytes())];
         if self.folder.vkey()?.is_none() {
             files.insert(0, (self.folder.dir().join(VKEY), format!("{}\n", self.vkey).into_bytes()));
         }
         self.disk.put(&files)?;
+        self.history = Some(history);
         self.published = head;
         Ok(checkpoint)
     }
 
-    /// Appends a checkpoint to the day's history.
-    fn remember(&mut self, note: &str, day: Day) -> Result<(), BeatFault> {
-        // Until the append is known to be on disk the file is looked at again.
+    /// Appends a checkpoint to the day's history, once. Until the checkpoint is in place too, the file is looked at again.
+    fn remember(&mut self, note: &str, day: Day) -> Result<(Day, u64), BeatFault> {
         let length = match self.history.take() {
             Some((own, length)) if own == day => length,
             _ => {
                 let (notes, length) = self.folder.history(day)?;
                 if notes.last().is_some_and(|last| last == note) {
-                    self.history = Some((day, length));
-                    return Ok(());
+                    return Ok((day, length));
                 }
                 length
             }
         };
         let line = format!("{note}\n");
         self.disk.append(&self.folder.history_path(day), length, line.as_bytes())?;
-        self.history = Some((day, length + line.len() as u64));
-        Ok(())
+        Ok((day, length + line.len() as u64))
     }
 }
 
@@ -424,3 +424,7 @@ impl Laid<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "publish_tests.rs"]
+mod tests;

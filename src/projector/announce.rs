@@ -20,10 +20,14 @@ use crate::store::moment::At;
 use crate::store::progress::{self, Moment};
 use crate::stream::{Link, declare};
 
+/// What was told of an indicator: its mark, and whether all entries counted were proven then.
+type Told = HashMap<String, (u64, bool)>;
+
 /// Announces until the shared handle is gone.
 pub async fn announce(link: Link, shared: Shared) {
     let mut sizes = shared.sizes();
-    let mut told: HashMap<String, u64> = HashMap::new();
+    let mut proof = shared.proof();
+    let mut told = Told::new();
     let mut day = Day::default();
     let mut bucket = None;
     loop {
@@ -34,6 +38,7 @@ pub async fn announce(link: Link, shared: Shared) {
             day = today;
         }
         sizes.mark_unchanged();
+        proof.mark_unchanged();
         let store = match bucket.take() {
             Some(store) => Ok(store),
             None => declare::progress_bucket(&link).await.map_err(|error| error.to_string()),
@@ -60,13 +65,15 @@ pub async fn announce(link: Link, shared: Shared) {
         if bucket.is_some() {
             tokio::select! {
                 changed = sizes.changed() => if changed.is_err() { return },
+                // An indicator told before its reports were proven is told once more.
+                changed = proof.changed(), if told.values().any(|(_, proven)| !proven) => if changed.is_err() { return },
                 () = tokio::time::sleep(midnight) => {}
             }
         }
     }
 }
 
-async fn round(bucket: &kv::Store, shared: &Shared, today: Day, told: &mut HashMap<String, u64>) -> Result<(), String> {
+async fn round(bucket: &kv::Store, shared: &Shared, today: Day, told: &mut Told) -> Result<(), String> {
     let held = shared.clone();
     let known = told.clone();
     let values =
@@ -79,24 +86,30 @@ async fn round(bucket: &kv::Store, shared: &Shared, today: Day, told: &mut HashM
     Ok(())
 }
 
-/// Indicators that changed since they were told: id, mark, JSON.
-fn values(shared: &Shared, today: Day, told: &HashMap<String, u64>) -> Result<Vec<(String, u64, Vec<u8>)>, Halt> {
+/// Indicators that changed since they were told, or are proven now and were not then: id, mark, JSON.
+fn values(shared: &Shared, today: Day, told: &Told) -> Result<Vec<(String, (u64, bool), Vec<u8>)>, Halt> {
     let view = shared.reader().view();
     let registry = shared.registry();
     let size = view.position().size;
-    let moment = Moment { as_of: today, size, known_at: view.position().recorded_max };
+    let proven = shared.proven_size() >= size;
+    let moment = Moment {
+        as_of: today,
+        size,
+        proven_size: shared.proven_size().min(size),
+        known_at: view.position().recorded_max,
+    };
     let forecasts = shared.reader().forecasts_until(size)?;
     let mut values = Vec::new();
     for state in registry.indicators_by_row() {
         let id = state.definition().id.clone();
         let mark = mark(&view, state, &id) + forecasts.len() as u64;
-        if told.get(&id) == Some(&mark) {
+        if told.get(&id).is_some_and(|(before, was_proven)| *before == mark && (*was_proven || !proven)) {
             continue;
         }
         let source = At::new(view.clone(), moment);
         let told = progress::indicator(&registry, state, &source, &forecasts, moment)?;
         let json = serde_json::to_vec(&told).map_err(|error| crate::fold::rows::Doubt(error.to_string()))?;
-        values.push((id, mark, json));
+        values.push((id, (mark, proven), json));
     }
     Ok(values)
 }

@@ -4,7 +4,6 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use base64::Engine as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -14,8 +13,9 @@ use crate::event::envelope::{self, NewEvent};
 use crate::event::governance::{AgencyRegistered, KeyAdded, LedgerCreated};
 use crate::event::{Text, Time};
 use crate::limits::{BATCH_EVENTS_MAX, BODY_BYTES_MAX, BOOTSTRAP_WAIT_MS};
+use crate::log::note::{KeyKind, VerifierKey};
 use crate::publish::{Delivered, Draft, Outbox, OutboxError, ReportState, SendError, deliver};
-use crate::sign::{KeyFault, KeyPair, hex, public_key_bytes};
+use crate::sign::{KeyFault, KeyPair};
 use crate::stream::{Link, Login, StreamError, connect};
 
 /// Why something was not published.
@@ -76,13 +76,8 @@ pub fn key_of(keys: &Path, agency: &str) -> Result<KeyPair, BootstrapError> {
 /// The log's verifier key as C2SP signed-note writes it: `<origin>+<key id>+<base64 of 0x01 and the Ed25519 key>`.
 #[must_use]
 pub fn vkey(origin: &str, key: &KeyPair) -> String {
-    let bytes = public_key_bytes(key.public()).unwrap_or_default();
-    let mut hashed = origin.as_bytes().to_vec();
-    hashed.extend([b'\n', 1]);
-    hashed.extend(bytes);
-    let id = hex::encode(&hex::sha256(&hashed)[..4]);
-    let body = [&[1_u8][..], &bytes].concat();
-    format!("{origin}+{id}+{}", base64::engine::general_purpose::STANDARD.encode(body))
+    // An origin that cannot name a key creates no ledger either.
+    VerifierKey::of_pair(origin, KeyKind::Log, key).map(|key| key.to_string()).unwrap_or_default()
 }
 
 /// One publisher of governance or facts.

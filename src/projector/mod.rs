@@ -6,10 +6,12 @@
 //!
 //! - [`core`] holds the commit order and the crash after each step. Recovery calls the same functions: entries that the
 //!   tail holds and the store does not are folded by [`core::Core::replay`], which shares one private function with the live path.
+//! - [`beat`] publishes the log's checkpoints behind the commits.
 //! - [`run`] joins reader and core; [`shared`] is what readers hold; [`announce`] fills the key-value bucket;
 //!   [`service`] answers publishers. Nothing here serves HTTP.
 
 pub mod announce;
+pub mod beat;
 pub mod bootstrap;
 pub mod core;
 pub mod folding;

@@ -266,7 +266,7 @@ impl Committer {
     fn show(&self) -> Result<(), Halt> {
         let Some(core) = self.core.as_ref() else { return Err(Halt::Stopped) };
         *self.registry.lock().unwrap_or_else(PoisonError::into_inner) = core.registry();
-        self.shared.publish(core.reader(), core.registry());
+        self.shared.publish(core.reader(), core.registry(), core.log());
         Ok(())
     }
 

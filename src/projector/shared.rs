@@ -35,6 +35,15 @@ pub enum Health {
     Halted(String),
 }
 
+/// How much of the log is proven.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Proof {
+    /// Entries that the published checkpoint covers.
+    pub size: u64,
+    /// Why it does not move, for people; `None` while it follows.
+    pub trouble: Option<String>,
+}
+
 /// The handle readers share. Cheap to clone.
 #[derive(Clone)]
 pub struct Shared {
@@ -42,10 +51,10 @@ pub struct Shared {
 }
 
 struct Inner {
-    log: TailReader,
     held: RwLock<Held>,
     size: watch::Sender<u64>,
     health: watch::Sender<Health>,
+    proof: watch::Sender<Proof>,
     past: Mutex<VecDeque<(usize, Arc<Registry>)>>,
     doubt: Mutex<Option<String>>,
 }
@@ -53,6 +62,7 @@ struct Inner {
 struct Held {
     reader: Reader,
     registry: Arc<Registry>,
+    log: TailReader,
 }
 
 impl Shared {
@@ -61,10 +71,10 @@ impl Shared {
     pub fn new(reader: Reader, log: TailReader, registry: Arc<Registry>) -> Self {
         let size = reader.position().size;
         let inner = Inner {
-            log,
-            held: RwLock::new(Held { reader, registry }),
+            held: RwLock::new(Held { reader, registry, log }),
             size: watch::Sender::new(size),
             health: watch::Sender::new(Health::Starting),
+            proof: watch::Sender::new(Proof::default()),
             past: Mutex::new(VecDeque::new()),
             doubt: Mutex::new(None),
         };
@@ -80,7 +90,7 @@ impl Shared {
     /// Reads the log.
     #[must_use]
     pub fn log(&self) -> TailReader {
-        self.inner.log.clone()
+        self.inner.held.read().unwrap_or_else(PoisonError::into_inner).log.clone()
     }
 
     /// The registry as of the last commit.
@@ -119,7 +129,7 @@ impl Shared {
     /// # Errors
     /// [`TailFault`].
     pub fn size_at(&self, time: Time) -> Result<u64, TailFault> {
-        Ok(self.inner.log.size_at(time)?.min(*self.inner.size.borrow()))
+        Ok(self.log().size_at(time)?.min(*self.inner.size.borrow()))
     }
 
     /// Entries folded, as it grows.
@@ -132,6 +142,36 @@ impl Shared {
     #[must_use]
     pub fn health(&self) -> watch::Receiver<Health> {
         self.inner.health.subscribe()
+    }
+
+    /// How much of the log is proven, as it grows.
+    #[must_use]
+    pub fn proof(&self) -> watch::Receiver<Proof> {
+        self.inner.proof.subscribe()
+    }
+
+    /// Entries that the published checkpoint covers; 0 where this process publishes none.
+    #[must_use]
+    pub fn proven_size(&self) -> u64 {
+        self.inner.proof.borrow().size
+    }
+
+    pub(super) fn set_proof(&self, proof: Proof) {
+        self.inner.proof.send_if_modified(|held| {
+            let changed = *held != proof;
+            *held = proof;
+            changed
+        });
+    }
+
+    pub(super) fn set_proven(&self, size: u64) {
+        let trouble = self.inner.proof.borrow().trouble.clone();
+        self.set_proof(Proof { size, trouble });
+    }
+
+    pub(super) fn set_proof_trouble(&self, trouble: Option<String>) {
+        let size = self.proven_size();
+        self.set_proof(Proof { size, trouble });
     }
 
     /// A reader met rows that cannot be trusted: the committing side makes the store anew. Anything else is no matter.
@@ -159,9 +199,9 @@ impl Shared {
     }
 
     /// Step 3 of the commit order.
-    pub(super) fn publish(&self, reader: Reader, registry: Arc<Registry>) {
+    pub(super) fn publish(&self, reader: Reader, registry: Arc<Registry>, log: TailReader) {
         let size = reader.position().size;
-        *self.inner.held.write().unwrap_or_else(PoisonError::into_inner) = Held { reader, registry };
+        *self.inner.held.write().unwrap_or_else(PoisonError::into_inner) = Held { reader, registry, log };
         self.inner.size.send_replace(size);
     }
 }

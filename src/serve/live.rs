@@ -59,7 +59,12 @@ impl Live {
             0 => None,
             size => Some(self.shared.log().recorded(size - 1).map_err(broken)?),
         };
-        Ok(Moment { as_of: ask.as_of.unwrap_or_else(|| Time::now().day()), size, known_at })
+        Ok(Moment {
+            as_of: ask.as_of.unwrap_or_else(|| Time::now().day()),
+            size,
+            proven_size: self.shared.proven_size().min(size),
+            known_at,
+        })
     }
 
     /// One version: what became of it and what its entry says.
@@ -125,12 +130,15 @@ impl Source for Live {
 
     fn health(&self) -> Health {
         let size = *self.shared.sizes().borrow();
+        let proof = self.shared.proof().borrow().clone();
         let empty = self.catalogue_expected && self.shared.registry().indicators.is_empty();
         let told = |ready, state: &str, ko: String, en: String| Health {
             ready,
             state: state.to_owned(),
             why: Text { ko, en },
             size,
+            proven_size: proof.size,
+            proof_trouble: proof.trouble.clone(),
         };
         match &*self.shared.health().borrow() {
             Running::Ready if empty => told(

@@ -39,6 +39,10 @@ pub struct Health {
     pub why: Text,
     /// Entries folded.
     pub size: u64,
+    /// Entries that the published checkpoint covers; 0 where this process publishes none.
+    pub proven_size: u64,
+    /// Why that does not move, where it does not.
+    pub proof_trouble: Option<String>,
 }
 
 /// Why the ledger cannot answer.

@@ -53,7 +53,14 @@ impl Source for Fake {
         let halted = self.halted.load(Ordering::SeqCst);
         let state = if halted { "halted" } else { "ready" };
         let why = Text { ko: "스트림".into(), en: "the stream went backwards".into() };
-        Health { ready: !halted, state: state.into(), why, size: *self.sizes.borrow() }
+        Health {
+            ready: !halted,
+            state: state.into(),
+            why,
+            size: *self.sizes.borrow(),
+            proven_size: 0,
+            proof_trouble: None,
+        }
     }
 
     fn indicators(&self, ask: Ask) -> Result<IndicatorsView, SourceError> {
@@ -63,6 +70,7 @@ impl Source for Fake {
             as_of,
             known_at: None,
             size,
+            proven_size: 0,
             origin: "test".into(),
             simulated: false,
             indicators: vec![one],

@@ -27,6 +27,8 @@ pub struct Moment {
     pub as_of: Day,
     /// Entries that count.
     pub size: u64,
+    /// How many of them a published checkpoint covers.
+    pub proven_size: u64,
     /// Running maximum of `recorded` over them.
     pub known_at: Option<Time>,
 }
@@ -71,6 +73,7 @@ pub fn all(
         as_of: moment.as_of,
         known_at: moment.known_at,
         size: moment.size,
+        proven_size: moment.proven_size,
         origin: registry.origin.clone(),
         simulated: registry.simulated,
         indicators: views.collect::<Result<_, _>>()?,
@@ -138,6 +141,7 @@ pub fn indicator(
         as_of: moment.as_of,
         known_at: moment.known_at,
         size: moment.size,
+        proven_size: moment.proven_size,
     };
     // A target of one period is held against that period's figure, not against the newest statement.
     if let Some(period) = view.target().and_then(|target| target.period.clone()) {

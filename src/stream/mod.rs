@@ -6,6 +6,7 @@ pub mod append;
 pub mod config;
 pub mod connect;
 pub mod declare;
+pub mod fence;
 mod raw;
 pub mod read;
 pub mod server;

@@ -196,7 +196,7 @@ fn as_of(shared: &Shared) -> Vec<Reads> {
     });
     let states = registry.indicators_by_row();
     let answer = times(1_000, &|(as_of, size, pick)| {
-        let moment = Moment { as_of, size, known_at: None };
+        let moment = Moment { as_of, size, proven_size: 0, known_at: None };
         let state = states[pick as usize % states.len()];
         progress::indicator(&registry, state, &At::new(view.clone(), moment), &forecasts, moment).expect("a view");
     });

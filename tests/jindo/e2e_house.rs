@@ -204,6 +204,14 @@ impl Ledger {
         })
     }
 
+    /// Waits until everything is folded and proven by a checkpoint; the size then.
+    pub fn proven(&self) -> u64 {
+        until("proven", || {
+            let (status, health) = self.get("/readyz");
+            (status == 200 && health["proven_size"] == health["size"]).then(|| health["size"].as_u64().unwrap())
+        })
+    }
+
     /// Waits until exactly so many entries are folded, as long as there are more and more of them.
     pub fn folds(&self, size: u64) {
         let mut held = 0;

@@ -88,6 +88,7 @@ fn a_report_from_another_process_is_seen_within_a_second_and_survives() {
     let (status, record) = ledger.get(&format!("/v1/records/{}", told["id"].as_str().unwrap()));
     assert_eq!((status, &record["records"][0]["versions"][0]["index"]), (200, &json!(before)));
 
+    ledger.proven();
     let (_, before_stop) = ledger.get("/v1/indicators?as_of=2026-11-30");
     let nats = ledger.nats_pid();
     assert!(ledger.terminate().success());
@@ -95,7 +96,7 @@ fn a_report_from_another_process_is_seen_within_a_second_and_survives() {
     assert!(!folder.data().join("running.json").exists());
 
     let ledger = Ledger::up(&folder);
-    assert_eq!(ledger.settled(), before + 1, "a restart publishes nothing anew");
+    assert_eq!(ledger.proven(), before + 1, "a restart publishes nothing anew");
     let (_, after) = ledger.get("/v1/indicators?as_of=2026-11-30");
     assert_eq!(after, before_stop, "a restart keeps everything");
     let (exit, again) = folder.json(&report);
@@ -103,14 +104,13 @@ fn a_report_from_another_process_is_seen_within_a_second_and_survives() {
     assert_eq!(ledger.indicator("ev-chargers")["figure"]["value"], 24);
 }
 
-/// The bucket holds, under each indicator's id, the JSON that HTTP answers for the same size.
 /// Who reported last belongs to a past moment as much as the figure does.
 #[test]
 fn a_past_moment_is_shown_again_as_it_was() {
     let folder = Folder::new();
     let ledger = Ledger::up(&folder);
     for count in ["count=2", "count=5"] {
-        let size = ledger.settled();
+        let size = ledger.proven();
         let (_, then) = ledger.get(&format!("/v1/indicators?as_of=2026-11-30&known_at={size}"));
         let (exit, told) =
             folder.json(&["report", "charger.installed", "--agency", "keco", "region=11", "class=fast", count]);
@@ -122,6 +122,7 @@ fn a_past_moment_is_shown_again_as_it_was() {
     assert!(ledger.terminate().success());
 }
 
+/// The bucket holds, under each indicator's id, the JSON that HTTP answers for the same size.
 #[test]
 fn the_bucket_holds_what_http_answers() {
     let folder = Folder::new();
@@ -152,6 +153,7 @@ fn the_bucket_holds_what_http_answers() {
     };
     let chargers =
         until("the report is announced", || value("ev-chargers").filter(|told| told["figure"]["value"] == 5));
+    ledger.proven();
     assert_eq!(chargers["size"], before + 1);
     let keys: Vec<String> = until("34 keys", || {
         let keys: Vec<String> =
@@ -159,7 +161,8 @@ fn the_bucket_holds_what_http_answers() {
         (keys.len() == 34).then_some(keys)
     });
     for key in keys {
-        let announced = value(&key).unwrap();
+        let announced =
+            until("it is told as proven", || value(&key).filter(|told| told["proven_size"] == told["size"]));
         let (size, day) = (&announced["size"], announced["as_of"].as_str().unwrap());
         let (status, answered) = ledger.get(&format!("/v1/indicators/{key}?known_at={size}&as_of={day}"));
         assert_eq!((status, &answered), (200, &announced), "{key}");

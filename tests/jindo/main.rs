@@ -9,6 +9,7 @@ mod e2e_hostile;
 mod e2e_house;
 mod e2e_import;
 mod e2e_load;
+mod e2e_log;
 mod e2e_rebuild;
 mod e2e_up;
 mod e2e_wire;

@@ -69,7 +69,7 @@ pub(super) fn page(view: &IndicatorView, context: &Context) -> String {
     }
     source(&mut page, view, lang);
     page.text.push('\n');
-    page.text.push_str(&footer(view.as_of, view.known_at, view.size, lang));
+    page.text.push_str(&footer(view.as_of, view.known_at, (view.size, view.proven_size), lang));
     page.text
 }
 

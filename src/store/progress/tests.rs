@@ -95,7 +95,12 @@ fn tally(value: i64, day: &str) -> Figures {
 }
 
 fn moment(day: &str) -> Moment {
-    Moment { as_of: Day::parse(day).unwrap(), size: 20, known_at: Some(Time::from_ns(1_770_000_000_000_000_000)) }
+    Moment {
+        as_of: Day::parse(day).unwrap(),
+        size: 20,
+        proven_size: 20,
+        known_at: Some(Time::from_ns(1_770_000_000_000_000_000)),
+    }
 }
 
 fn view(registry: &Registry, source: &Fake, day: &str) -> IndicatorView {

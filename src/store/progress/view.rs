@@ -18,6 +18,9 @@ pub struct IndicatorsView {
     pub known_at: Option<Time>,
     /// Log size the figures are folded to.
     pub size: u64,
+    /// How many of these entries a published checkpoint covers; 0 also where this process publishes none.
+    #[serde(default)]
+    pub proven_size: u64,
     /// Log origin.
     pub origin: String,
     /// The whole ledger is a simulation.
@@ -91,6 +94,9 @@ pub struct IndicatorView {
     pub known_at: Option<Time>,
     /// Log size the figure is folded to.
     pub size: u64,
+    /// How many of these entries a published checkpoint covers; 0 also where this process publishes none.
+    #[serde(default)]
+    pub proven_size: u64,
 }
 
 /// An agency by code and name.

@@ -1,0 +1,141 @@
+//! The log's beat as a thread: at most every [`BEAT_EVERY_MS`], while there is something new, one checkpoint.
+//!
+//! It follows the commits and never holds them back: a fence, a witness or a disk that does not let it pass keeps
+//! `proven_size` where it is. A finding stops it until the process starts anew; everything else is tried again.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use super::Shared;
+use super::shared::Proof;
+use crate::event::Time;
+use crate::limits::{BEAT_EVERY_MS, BEAT_RETRY_MS};
+use crate::log::disk::Files;
+use crate::log::folder::LogFolder;
+use crate::log::note::{KeyKind, VerifierKey};
+use crate::log::publish::{BeatFault, Cosigners, Fence, Publisher};
+use crate::sign::KeyPair;
+
+/// Makes the fence once the log's origin is known.
+pub type MakeFence = Box<dyn FnOnce(&str) -> Box<dyn Fence> + Send>;
+
+/// The running beat.
+pub struct Beat {
+    stop: mpsc::Sender<()>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Beat {
+    /// Starts it for the log in `folder`, signed with `key`.
+    ///
+    /// # Errors
+    /// No thread could be started.
+    pub fn start(
+        shared: Shared,
+        folder: &Path,
+        key: Arc<KeyPair>,
+        fence: MakeFence,
+        cosigners: Box<dyn Cosigners>,
+    ) -> std::io::Result<Self> {
+        let (stop, stopped) = mpsc::channel();
+        let folder = LogFolder::new(folder);
+        let at_work = AtWork { shared, folder, key, make: Some(fence), fence: None, cosigners, publisher: None };
+        let thread = std::thread::Builder::new().name("beat".to_owned()).spawn(move || at_work.run(&stopped))?;
+        Ok(Beat { stop, thread })
+    }
+
+    /// Ends it after a last beat for what was committed meanwhile.
+    pub fn stop(self) {
+        // The thread may be gone already, with a finding.
+        let _ = self.stop.send(());
+        if self.thread.join().is_err() {
+            tracing::error!("the beat ended early");
+        }
+    }
+}
+
+struct AtWork {
+    shared: Shared,
+    folder: LogFolder,
+    key: Arc<KeyPair>,
+    make: Option<MakeFence>,
+    fence: Option<Box<dyn Fence>>,
+    cosigners: Box<dyn Cosigners>,
+    publisher: Option<Publisher>,
+}
+
+impl AtWork {
+    fn run(mut self, stopped: &mpsc::Receiver<()>) {
+        let mut told = String::new();
+        loop {
+            let started = Instant::now();
+            let ended = self.beat();
+            let pause = match ended {
+                Ok(()) => {
+                    told.clear();
+                    BEAT_EVERY_MS
+                }
+                Err(fault) => {
+                    let why = fault.to_string();
+                    if why != told {
+                        tracing::warn!(%why, "no checkpoint is published");
+                    }
+                    self.shared.set_proof_trouble(Some(why.clone()));
+                    told = why;
+                    if fault.is_finding() {
+                        return;
+                    }
+                    BEAT_RETRY_MS
+                }
+            };
+            let rest = Duration::from_millis(pause).saturating_sub(started.elapsed());
+            if !matches!(stopped.recv_timeout(rest), Err(RecvTimeoutError::Timeout)) {
+                break;
+            }
+        }
+        if let Err(fault) = self.beat() {
+            tracing::warn!(%fault, "the last entries are in no checkpoint yet");
+        }
+    }
+
+    fn beat(&mut self) -> Result<(), BeatFault> {
+        let registry = self.shared.registry();
+        if registry.origin.is_empty() {
+            return Ok(());
+        }
+        let log = self.shared.log();
+        let mut publisher = match self.publisher.take() {
+            Some(publisher) => publisher,
+            None => {
+                let own = VerifierKey::of_pair(&registry.origin, KeyKind::Log, &self.key)?;
+                if registry.log_key != own.to_string() {
+                    return Err(BeatFault::OtherKey);
+                }
+                Publisher::open(self.folder.clone(), Box::new(Files), &registry.origin, self.key.clone(), &log)?
+            }
+        };
+        // Known from the start; a trouble told before stands until a beat ends well.
+        self.shared.set_proven(publisher.published().size);
+        if self.fence.is_none() {
+            self.fence = self.make.take().map(|make| make(&registry.origin));
+        }
+        let Some(fence) = self.fence.as_mut() else { return Ok(()) };
+        if publisher.is_due(&log) {
+            match publisher.beat(&log, &mut **fence, &mut *self.cosigners, Time::now()) {
+                Ok(_) => {}
+                // What was laid and checked stays so; after a failed write the folder is looked at anew.
+                Err(fault @ (BeatFault::Fence(_) | BeatFault::Cosign { .. } | BeatFault::Ahead { .. })) => {
+                    self.publisher = Some(publisher);
+                    return Err(fault);
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+        let size = publisher.published().size;
+        self.shared.set_proof(Proof { size, trouble: None });
+        self.publisher = Some(publisher);
+        Ok(())
+    }
+}

@@ -1,0 +1,86 @@
+//! The verifiable log of a running ledger: checkpoints follow the reports, and hold after stops and kills.
+
+use std::path::Path;
+
+use jindo::log::checkpoint::Checkpoint;
+use jindo::log::entry::leaf_hash;
+use jindo::log::folder::LogFolder;
+use jindo::log::note::VerifierKey;
+use jindo::log::tail::TailReader;
+use jindo::log::tree;
+use serde_json::json;
+
+use crate::e2e_house::{Folder, Ledger};
+
+/// Reports `count` chargers, one report each.
+fn report(folder: &Folder, count: usize) {
+    for _ in 0..count {
+        let (exit, told) =
+            folder.json(&["report", "charger.installed", "--agency", "keco", "region=11", "class=fast", "count=1"]);
+        assert_eq!((exit, &told["state"]), (0, &json!("accepted")), "{told}");
+    }
+}
+
+/// Holds the folder against its checkpoint: every entry, every published root; the size covered.
+fn check(log: &Path) -> u64 {
+    let folder = LogFolder::new(log);
+    let vkey = VerifierKey::parse(&folder.vkey().unwrap().unwrap()).unwrap();
+    let head = Checkpoint::open(&folder.checkpoint().unwrap().unwrap(), &vkey).unwrap().head;
+    let mut tree = folder.tree(head.size);
+    assert_eq!(tree::root(&mut tree, head.size).unwrap(), head.root);
+    let entries = (0..head.size.div_ceil(256)).flat_map(|index| folder.entries(index, head.size).unwrap());
+    let tail = TailReader::open(log).unwrap();
+    for ((index, entry), item) in (0..).zip(entries).zip(tail.iter(0)) {
+        assert_eq!(item.unwrap(), (index, entry.clone()));
+        let proof = tree::inclusion(&mut tree, index, head.size).unwrap();
+        tree::verify_inclusion(leaf_hash(&entry), index, head.size, head.root, &proof).unwrap();
+    }
+    let mut published = 0;
+    for day in folder.history_days().unwrap() {
+        for note in folder.history(day).unwrap().0 {
+            let old = Checkpoint::open(&note, &vkey).unwrap().head;
+            assert!(old.size > published, "{} after {published}", old.size);
+            published = old.size;
+            let proof = tree::consistency(&mut tree, old.size, head.size).unwrap();
+            tree::verify_consistency((old.size, old.root), (head.size, head.root), &proof).unwrap();
+        }
+    }
+    assert_eq!(published, head.size);
+    head.size
+}
+
+#[test]
+fn checkpoints_cover_the_reports_and_hold_after_stops_and_kills() {
+    let folder = Folder::new();
+    let log = folder.data().join("log");
+    let ledger = Ledger::up(&folder);
+    report(&folder, 3);
+    let size = ledger.proven();
+    assert_eq!(check(&log), size);
+    let figure = ledger.indicator("ev-chargers");
+    assert_eq!((&figure["size"], &figure["proven_size"]), (&json!(size), &json!(size)));
+    report(&folder, 2);
+    ledger.kill();
+    assert!(check(&log) >= size);
+    let ledger = Ledger::up(&folder);
+    report(&folder, 2);
+    assert_eq!(ledger.proven(), size + 4);
+    assert_eq!(check(&log), size + 4);
+    report(&folder, 1);
+    assert!(ledger.terminate().success());
+    assert_eq!(check(&log), size + 5, "the last beat covers what came before the stop");
+    let ledger = Ledger::up(&folder);
+    assert_eq!(ledger.proven(), size + 5);
+    assert!(ledger.terminate().success());
+    // Another key in its place: figures go on, nothing is signed, and it says so.
+    std::fs::remove_file(folder.data().join("keys/log.nk")).unwrap();
+    jindo::sign::KeyPair::generate().unwrap().save_new(&folder.data().join("keys/log.nk")).unwrap();
+    let ledger = Ledger::up(&folder);
+    report(&folder, 1);
+    ledger.settled();
+    let (status, health) = ledger.get("/readyz");
+    assert_eq!((status, &health["proven_size"]), (200, &json!(0)), "{health}");
+    assert!(health["proof_trouble"].as_str().unwrap().contains("another key"), "{health}");
+    assert!(ledger.terminate().success());
+    assert_eq!(check(&log), size + 5);
+}
