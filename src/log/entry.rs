@@ -44,6 +44,9 @@ pub const MAGIC: &str = "jindo-entry/v1";
 pub const HEADER_CONTENT_TYPE: &str = "Content-Type";
 /// Header with the compact JWS.
 pub const HEADER_SIGNATURE: &str = "Ledger-Signature";
+/// Header that `jindo recover` adds: retired stream, sequence and time there. The reader of a stream takes it off every
+/// message but those that a recovery put there itself ([`crate::stream::Reader`]).
+pub const HEADER_RECOVERED: &str = "Ledger-Recovered";
 
 /// A text of the message, or what remains of one that cannot be kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -215,7 +218,7 @@ impl Entry {
             stream: stream_name(&arrival.stream),
             sequence: arrival.sequence,
             recorded: arrival.recorded,
-            recovered: None,
+            recovered: recovered(arrival),
             subject: Kept::of(&arrival.subject, SUBJECT_BYTES_MAX),
             content_type: header(arrival, HEADER_CONTENT_TYPE),
             signature: header(arrival, HEADER_SIGNATURE),
@@ -223,6 +226,20 @@ impl Entry {
             ruling: None,
             body,
         }
+    }
+
+    /// Whether this is the entry of that message: same stream, place, time, subject, headers and body. The verdict and
+    /// the line `recovered:` are not the message's.
+    #[must_use]
+    pub fn is_of(&self, arrival: &Arrival) -> bool {
+        let other = Entry::of_arrival(self.index, arrival);
+        let body = match (&self.body, &other.body) {
+            (Body::Bytes(own), Body::Bytes(other)) => own == other,
+            (own, other) => own.sha256() == other.sha256(),
+        };
+        body && (&self.stream, self.sequence, self.recorded) == (&other.stream, other.sequence, other.recorded)
+            && (&self.subject, &self.content_type, &self.signature)
+                == (&other.subject, &other.content_type, &other.signature)
     }
 
     /// The text of the entry: the leaf of the log's tree. At most [`crate::limits::ENTRY_BYTES_MAX`] bytes for what
@@ -312,6 +329,14 @@ fn stream_name(name: &str) -> String {
     } else {
         format!("sha256-{}", hex::encode(&hex::sha256(name.as_bytes())))
     }
+}
+
+/// What the header of a recovery says, where there is exactly one and it is in its one form.
+fn recovered(arrival: &Arrival) -> Option<(String, u64, Time)> {
+    let mut values = arrival.headers.iter().filter(|(own, _)| own.eq_ignore_ascii_case(HEADER_RECOVERED));
+    let (_, value) = values.next()?;
+    let only = values.next().is_none();
+    std::str::from_utf8(value).ok().filter(|_| only).and_then(super::entry_parse::recovered)
 }
 
 fn header(arrival: &Arrival, name: &str) -> Option<Kept> {

@@ -81,11 +81,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Entry, EntryFault> {
     let index = lines.demand("index", number)?;
     let (stream, sequence) = lines.demand("stream", place)?;
     let recorded = lines.demand("recorded", time)?;
-    let recovered = lines.allow("recovered", |value| {
-        let (origin, at) = value.rsplit_once(' ')?;
-        let (stream, sequence) = place(origin)?;
-        Some((stream, sequence, time(at)?))
-    })?;
+    let recovered = lines.allow("recovered", recovered)?;
     let state = lines.allow("state", hex::decode32)?;
     let subject = lines.kept("subject", SUBJECT_BYTES_MAX)?.ok_or_else(|| EntryFault::Line("subject".into()))?;
     let ruling = ruling(&mut lines)?;
@@ -163,6 +159,13 @@ fn number(text: &str) -> Option<u64> {
 /// A time in the one form it is printed in.
 fn time(text: &str) -> Option<Time> {
     Time::parse(text).ok().filter(|time| time.to_string() == text)
+}
+
+/// `LEDGER_1 57 2026-03-01T23:59:59Z`: stream, sequence, time.
+pub(super) fn recovered(text: &str) -> Option<(String, u64, Time)> {
+    let (origin, at) = text.rsplit_once(' ')?;
+    let (stream, sequence) = place(origin)?;
+    Some((stream, sequence, time(at)?))
 }
 
 fn place(text: &str) -> Option<(String, u64)> {
