@@ -94,6 +94,16 @@ pub const READ_LINGER_MS: u64 = 10;
 pub const RAW_RUN_MAX: usize = 1_024;
 /// Messages read one by one in flight.
 pub const RAW_IN_FLIGHT_MAX: usize = 64;
+/// Newest messages of a stream that are held against the log on start and on every other server: what a server loses is
+/// lost from the end.
+pub const COMPARE_NEWEST: u64 = 64;
+/// Older messages drawn at random and held against the log beside them.
+pub const COMPARE_OLDER: u64 = 16;
+/// Bytes that a recovery adds to a message: its header and those of an atomic batch, about 250.
+pub const RECOVERED_BYTES_MAX: usize = 1_024;
+/// Bytes of a subject that a recovery publishes anew, prefix included: the server takes 4,096 in one control line, with an
+/// inbox of 60 and two lengths. A longer subject is refused by admission; it is cut.
+pub const RECOVERED_SUBJECT_BYTES_MAX: usize = 3_900;
 /// Wait for an answer of the JetStream API.
 pub const API_TIMEOUT_MS: u64 = 5_000;
 /// Fraction digits of an [`crate::event::amount::Amount`].

@@ -16,7 +16,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::Link;
+use super::{Link, succession::number_of};
 use crate::limits::{
     MESSAGE_BYTES_MAX, PUBLISH_BATCH_BYTES_MAX, PUBLISH_BATCH_MAX, PUBLISH_IN_FLIGHT_MAX, PUBLISH_TIMEOUT_MS,
     RECONNECT_GRACE_MS,
@@ -97,11 +97,16 @@ pub type Appended = Result<u64, AppendError>;
 /// Appends messages in order to `stream`; one answer per message, in order. Never longer than a few
 /// `PUBLISH_TIMEOUT_MS` per `PUBLISH_BATCH_MAX` messages.
 pub async fn append(link: &Link, stream: &str, messages: &[Outgoing]) -> Vec<Appended> {
+    append_within(link, stream, messages, MESSAGE_BYTES_MAX).await
+}
+
+/// As [`append`], to a stream that takes messages of so many bytes.
+pub(crate) async fn append_within(link: &Link, stream: &str, messages: &[Outgoing], bytes_max: usize) -> Vec<Appended> {
     let mut answers: Vec<Appended> = Vec::with_capacity(messages.len());
     let mut rest = messages;
     while !rest.is_empty() {
         let (part, after) = rest.split_at(chunk(rest));
-        answers.extend(Call::new(link, stream, part).run().await);
+        answers.extend(Call::new(link, stream, part).run(bytes_max).await);
         rest = after;
     }
     answers
@@ -128,14 +133,15 @@ fn size(message: &Outgoing) -> usize {
     message.subject.len() + headers + message.body.len()
 }
 
-fn headers(message: &Outgoing) -> Result<HeaderMap, AppendError> {
+fn headers(message: &Outgoing, bytes_max: usize) -> Result<HeaderMap, AppendError> {
     let malformed = |why: String| AppendError::Malformed { why };
-    if message.subject.is_empty() || message.subject.contains(|c: char| c.is_whitespace() || c.is_control()) {
+    // What ends a word on the wire. Other strange characters the server takes, and admission refuses.
+    if message.subject.is_empty() || message.subject.contains([' ', '\t', '\r', '\n', '\u{b}', '\u{c}']) {
         return Err(malformed(format!("'{}' is no subject", message.subject.escape_debug())));
     }
     // Room for the batch's own headers, about 110 bytes.
     let bytes = size(message) + 128;
-    if bytes > MESSAGE_BYTES_MAX {
+    if bytes > bytes_max {
         return Err(AppendError::TooLarge { bytes });
     }
     let mut map = HeaderMap::new();
@@ -185,10 +191,10 @@ impl<'a> Call<'a> {
         Call { link, stream, messages, done: BTreeMap::new(), violations: link.violations(), connects }
     }
 
-    async fn run(mut self) -> Vec<Appended> {
+    async fn run(mut self, bytes_max: usize) -> Vec<Appended> {
         let mut sendable = BTreeMap::new();
         for (index, message) in self.messages.iter().enumerate() {
-            match headers(message) {
+            match headers(message, bytes_max) {
                 Ok(map) => drop(sendable.insert(index, map)),
                 Err(error) => drop(self.done.insert(index, Err(error))),
             }
@@ -412,7 +418,7 @@ impl<'a> Call<'a> {
             let text = error.get("description").and_then(Value::as_str).unwrap_or("no description").to_owned();
             return Reply::Error(AppendError::Refused { code, text });
         }
-        if ack.get("stream").and_then(Value::as_str) != Some(self.stream) {
+        if !ack.get("stream").and_then(Value::as_str).is_some_and(|found| is_ours(self.stream, found)) {
             return unknown(format!("it was acknowledged by another stream: {ack}"));
         }
         if ack.get("duplicate").and_then(Value::as_bool) == Some(true) {
@@ -422,5 +428,24 @@ impl<'a> Call<'a> {
             Some(seq) => Reply::Ack { seq, count: ack.get("count").and_then(Value::as_u64) },
             None => unknown(format!("the acknowledgement names no sequence: {ack}")),
         }
+    }
+}
+
+/// The stream asked for, or a later one of the same ledger: after a recovery a publisher may still know the old name.
+fn is_ours(stream: &str, found: &str) -> bool {
+    let later = number_of(stream).zip(number_of(found)).is_some_and(|(asked, found)| found > asked);
+    found == stream || later
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn acknowledged_by_this_stream_or_a_later_one() {
+        for (found, ours) in [("LEDGER_2", true), ("LEDGER_3", true), ("LEDGER_1", false), ("OTHER", false)] {
+            assert_eq!(is_ours("LEDGER_2", found), ours, "{found}");
+        }
+        assert!(is_ours("X", "X") && !is_ours("X", "LEDGER_3"));
     }
 }

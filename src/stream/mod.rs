@@ -7,15 +7,20 @@ pub mod config;
 pub mod connect;
 pub mod declare;
 pub mod fence;
+mod finding;
+pub mod past;
 mod raw;
 pub mod read;
 pub mod server;
+pub mod succession;
 
 pub use append::{AppendError, Outgoing, append};
 pub use config::{AgencyUser, NatsConfig, config_text, inbox_prefix};
 pub use connect::{Link, Login, connect};
 pub use declare::{PROGRESS_BUCKET, declare, inspect, progress_bucket, stream_name};
-pub use read::{Finding, ReadError, Reader};
+pub use finding::{Finding, ReadError};
+pub use past::Past;
+pub use read::Reader;
 pub use server::{Server, ServerState};
 
 /// Why the stream cannot be used.

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use super::{
     Link, StreamError,
     declare::STREAM_NOT_FOUND,
-    read::{Finding, ReadError},
+    finding::{Finding, ReadError},
+    succession,
 };
 use crate::{event::Time, log::Arrival};
 
@@ -28,6 +29,10 @@ pub struct Extent {
     pub last: u64,
     /// When it was created, as the server tells it.
     pub created: String,
+    /// Messages up to here were put there by a recovery, which vouches for where they say they come from; 0 where none.
+    pub recovered_upto: u64,
+    /// Nothing will ever be added to it: a recovery retired it.
+    pub sealed: bool,
 }
 
 /// Where the stream stands now.
@@ -44,7 +49,9 @@ pub async fn extent(link: &Link, stream: &str) -> Result<Extent, ReadError> {
     };
     let number = |name: &str| info.pointer(&format!("/state/{name}")).and_then(Value::as_u64).unwrap_or(0);
     let created = info.get("created").and_then(Value::as_str).unwrap_or_default().to_owned();
-    Ok(Extent { first: number("first_seq"), last: number("last_seq"), created })
+    let sealed = info.pointer("/config/sealed").and_then(Value::as_bool).unwrap_or(false);
+    let upto = info.get("config").and_then(succession::recovered_upto).unwrap_or(0);
+    Ok(Extent { first: number("first_seq"), last: number("last_seq"), created, recovered_upto: upto, sealed })
 }
 
 /// One message by its sequence, whatever it holds; `None` where the stream has none there.
@@ -52,8 +59,29 @@ pub async fn extent(link: &Link, stream: &str) -> Result<Extent, ReadError> {
 /// # Errors
 /// [`Finding::Gone`], or the API's error.
 pub async fn fetch(link: &Link, stream: &Arc<str>, sequence: u64) -> Result<Option<Arrival>, ReadError> {
+    get(link, stream, &json!({ "seq": sequence })).await?.map_or(Ok(None), |arrival| {
+        if arrival.sequence == sequence { Ok(Some(arrival)) } else { Err(other_message(stream, sequence)) }
+    })
+}
+
+/// The first message at or behind a sequence; `None` where the stream ends before it.
+///
+/// # Errors
+/// As [`fetch`].
+pub async fn fetch_next(link: &Link, stream: &Arc<str>, sequence: u64) -> Result<Option<Arrival>, ReadError> {
+    get(link, stream, &json!({ "seq": sequence, "next_by_subj": ">" })).await?.map_or(Ok(None), |arrival| {
+        if arrival.sequence >= sequence { Ok(Some(arrival)) } else { Err(other_message(stream, sequence)) }
+    })
+}
+
+fn other_message(stream: &str, sequence: u64) -> ReadError {
     let what = format!("STREAM.MSG.GET.{stream}");
-    let answer = match link.api(&what, &json!({ "seq": sequence })).await {
+    StreamError::NoAnswer { what, why: format!("another message instead of {sequence}") }.into()
+}
+
+async fn get(link: &Link, stream: &Arc<str>, request: &Value) -> Result<Option<Arrival>, ReadError> {
+    let what = format!("STREAM.MSG.GET.{stream}");
+    let answer = match link.api(&what, request).await {
         Ok(answer) => answer,
         Err(StreamError::Api { code: NO_MESSAGE, .. }) => return Ok(None),
         Err(StreamError::Api { code: STREAM_NOT_FOUND, .. }) => {
@@ -61,12 +89,10 @@ pub async fn fetch(link: &Link, stream: &Arc<str>, sequence: u64) -> Result<Opti
         }
         Err(error) => return Err(error.into()),
     };
-    let unreadable = |why: &str| StreamError::NoAnswer { what: what.clone(), why: format!("{why} of {sequence}") };
+    let unreadable = |why: &str| StreamError::NoAnswer { what: what.clone(), why: format!("{why} for {request}") };
     let message = answer.get("message").ok_or_else(|| unreadable("no message"))?;
     let text = |name: &str| message.get(name).and_then(Value::as_str).unwrap_or_default();
-    if message.get("seq").and_then(Value::as_u64) != Some(sequence) {
-        return Err(unreadable("another message instead").into());
-    }
+    let sequence = message.get("seq").and_then(Value::as_u64).ok_or_else(|| unreadable("no sequence"))?;
     let bytes = |name: &str| STANDARD.decode(text(name)).map_err(|_| unreadable("no base64 in the message"));
     Ok(Some(Arrival {
         stream: Arc::clone(stream),

@@ -16,10 +16,15 @@ use futures_util::{FutureExt as _, StreamExt as _, stream};
 use serde_json::json;
 use tokio::{sync::watch, time::Instant};
 
-pub use super::raw::{Extent, extent, fetch};
 use super::{
     Link, StreamError,
+    past::{Past, compare, compare_last},
     raw::{Place, headers_of},
+    succession::vouch,
+};
+pub use super::{
+    finding::{Finding, ReadError},
+    raw::{Extent, extent, fetch, fetch_next},
 };
 use crate::{
     event::Time,
@@ -32,62 +37,6 @@ use crate::{
 
 /// Pause between two attempts to resume while the server is away.
 const RESUME_EVERY: Duration = Duration::from_millis(50);
-
-/// What is wrong with the stream: intake halts, reads keep serving.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Finding {
-    /// A message is gone from the middle.
-    #[error(
-        "stream {stream} has a hole: sequence {missing} is gone, the stream goes on to {last}. Someone removed it, or NATS lost it: run `jindo recover`"
-    )]
-    Hole {
-        /// Stream name.
-        stream: Arc<str>,
-        /// The first sequence that is missing.
-        missing: u64,
-        /// Last sequence of the stream.
-        last: u64,
-    },
-    /// The stream ends before what was read from it already.
-    #[error(
-        "stream {stream} went backwards: it ends at {last}, but {position} was read from it. NATS lost acknowledged reports: run `jindo recover`"
-    )]
-    Backwards {
-        /// Stream name.
-        stream: Arc<str>,
-        /// Last sequence that was read.
-        position: u64,
-        /// Last sequence of the stream now.
-        last: u64,
-    },
-    /// There is no such stream.
-    #[error("stream {stream} is gone. Someone deleted it, or NATS lost it: run `jindo recover`")]
-    Gone {
-        /// Stream name.
-        stream: Arc<str>,
-    },
-    /// Another stream stands under its name.
-    #[error("stream {stream} was made anew: created {found}, the one read before {expected}. Run `jindo recover`")]
-    Replaced {
-        /// Stream name.
-        stream: Arc<str>,
-        /// When the one read before was created.
-        expected: String,
-        /// When this one was.
-        found: String,
-    },
-}
-
-/// Why reading ended.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// The stream is not what it was.
-    #[error(transparent)]
-    Finding(#[from] Finding),
-    /// The API refused, or answered what cannot be read.
-    #[error(transparent)]
-    Stream(#[from] StreamError),
-}
 
 /// Reads in order.
 #[derive(Debug)]
@@ -103,6 +52,14 @@ pub struct Reader {
     delivered: usize,
     connects: watch::Receiver<u64>,
     last: u64,
+    /// What was read in earlier runs.
+    past: Option<Arc<dyn Past>>,
+    /// The message read last in this one.
+    read: Option<Arrival>,
+    /// The server that the past was held against.
+    server: String,
+    /// Up to here the stream vouches for what a recovery put there.
+    recovered_upto: u64,
 }
 
 #[derive(Debug)]
@@ -142,12 +99,48 @@ impl Reader {
     /// # Errors
     /// [`ReadError`]: also when the stream already ends before `next - 1`.
     pub async fn open(link: Link, stream: &str, next: u64, created: Option<&str>) -> Result<Reader, ReadError> {
+        Reader::open_with(link, stream, next, created, None).await
+    }
+
+    /// Opens a reader that goes on where a log ends, and holds the stream against it: now, and whenever it meets another
+    /// server or the same one started anew.
+    ///
+    /// # Errors
+    /// [`ReadError`]: also when the stream differs from the log.
+    pub async fn open_behind(link: Link, stream: &str, past: Arc<dyn Past>) -> Result<Reader, ReadError> {
+        let next = past.size() + 1;
+        let mut reader = Reader::open_with(link, stream, next, None, Some(past)).await?;
+        let extent = extent(&reader.link, &reader.stream).await?;
+        reader.recall(&extent).await?;
+        Ok(reader)
+    }
+
+    async fn open_with(
+        link: Link,
+        stream: &str,
+        next: u64,
+        created: Option<&str>,
+        past: Option<Arc<dyn Past>>,
+    ) -> Result<Reader, ReadError> {
         let stream: Arc<str> = stream.into();
         let extent = extent(&link, &stream).await?;
         let connects = link.connects();
         let created = created.unwrap_or(&extent.created).to_owned();
-        let mut reader =
-            Reader { link, stream, next, created, pull: None, raw_run: 0, delivered: 0, connects, last: 0 };
+        let mut reader = Reader {
+            link,
+            stream,
+            next,
+            created,
+            pull: None,
+            raw_run: 0,
+            delivered: 0,
+            connects,
+            last: 0,
+            past,
+            read: None,
+            server: String::new(),
+            recovered_upto: 0,
+        };
         reader.check(&extent)?;
         reader.connects.mark_unchanged();
         Ok(reader)
@@ -185,6 +178,20 @@ impl Reader {
     /// [`ReadError::Finding`] where the stream is not what it was; messages before the fault were returned by earlier
     /// calls or are returned first.
     pub async fn next_batch(
+        &mut self,
+        messages_max: usize,
+        bytes_max: usize,
+        wait: Duration,
+    ) -> Result<Vec<Arrival>, ReadError> {
+        let mut batch = self.batch(messages_max, bytes_max, wait).await?;
+        batch.iter_mut().for_each(|arrival| vouch(arrival, self.recovered_upto));
+        if let Some(last) = batch.last() {
+            self.read = Some(last.clone());
+        }
+        Ok(batch)
+    }
+
+    async fn batch(
         &mut self,
         messages_max: usize,
         bytes_max: usize,
@@ -276,6 +283,9 @@ impl Reader {
             let (expected, found) = (self.created.clone(), extent.created.clone());
             return Err(Finding::Replaced { stream, expected, found });
         }
+        if self.past.is_some() && extent.sealed {
+            return Err(Finding::Retired { stream });
+        }
         if extent.last + 1 < self.next {
             return Err(Finding::Backwards { stream, position: self.next - 1, last: extent.last });
         }
@@ -283,6 +293,21 @@ impl Reader {
             return Err(Finding::Hole { stream, missing: self.next, last: extent.last });
         }
         self.last = extent.last;
+        self.recovered_upto = extent.recovered_upto;
+        Ok(())
+    }
+
+    /// Holds what was read before against the stream: the last message always, the log too where the server is not the one
+    /// it was held against before.
+    async fn recall(&mut self, extent: &Extent) -> Result<(), ReadError> {
+        let server = self.link.client.server_info().server_id;
+        if let Some(past) = self.past.as_deref().filter(|_| self.server != server) {
+            compare(&self.link, &self.stream, extent, past, self.next).await?;
+        }
+        if let Some(last) = &self.read {
+            compare_last(&self.link, &self.stream, extent, last).await?;
+        }
+        self.server = server;
         Ok(())
     }
 
@@ -291,6 +316,7 @@ impl Reader {
         self.connects.mark_unchanged();
         let extent = extent(&self.link, &self.stream).await?;
         self.check(&extent)?;
+        self.recall(&extent).await?;
         let run = self.raw_run.min(messages_max) as u64;
         let upto = (self.next + run).min(extent.last + 1);
         let (link, stream) = (&self.link, &self.stream);
