@@ -4,8 +4,7 @@ use crate::fold::rows::Doubt;
 use crate::log::entry::EntryFault;
 use crate::log::tail::TailFault;
 use crate::store::StoreError;
-use crate::stream::StreamError;
-use crate::stream::read::{Finding, ReadError};
+use crate::stream::{Finding, ReadError, StreamError};
 
 /// Why intake stopped.
 #[derive(Debug, thiserror::Error)]

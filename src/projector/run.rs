@@ -19,8 +19,7 @@ use crate::event::Time;
 use crate::limits::{CATCH_UP_TOLD_MS, COMMIT_BYTES_MAX, COMMIT_MESSAGES_MAX, MEND_EVERY_MS_MIN, READ_WAIT_MS};
 use crate::log::Arrival;
 use crate::log::entry::Entry;
-use crate::stream::Link;
-use crate::stream::read::Reader;
+use crate::stream::{Finding, Link, ReadError, Reader};
 
 /// Where a ledger lives and what it reads.
 #[derive(Debug, Clone)]
@@ -77,18 +76,45 @@ pub fn open(ledger: &Ledger, progress: &mut dyn FnMut(u64, u64)) -> Result<Core,
 type Screened = Result<(Vec<Ready>, Arc<Registry>), Halt>;
 
 impl Projector {
-    /// Starts reading at the log's end.
+    /// Starts reading at the log's end. Where the stream is not what the log says, intake is halted from the start.
     ///
     /// # Errors
-    /// [`Halt`] where stream and log do not fit from the start.
+    /// [`Halt`] where the stream cannot be read.
     pub async fn start(core: Core, link: Link, ledger: Ledger) -> Result<Self, Halt> {
         let shared = Shared::new(core.reader(), core.log(), core.registry());
-        let reader = Reader::open(link, &ledger.stream, core.size() + 1, None).await?;
+        match Reader::open_behind(link, &ledger.stream, Arc::new(shared.clone())).await {
+            Ok(reader) => Projector::begin(core, ledger, shared, Ok(reader)),
+            Err(ReadError::Finding(finding)) => Projector::begin(core, ledger, shared, Err(finding.into())),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Serves reads alone, halted: there is no stream to read.
+    ///
+    /// # Errors
+    /// [`Halt`] where no thread can be started.
+    pub fn halted(core: Core, ledger: Ledger, finding: Finding) -> Result<Self, Halt> {
+        let shared = Shared::new(core.reader(), core.log(), core.registry());
+        Projector::begin(core, ledger, shared, Err(finding.into()))
+    }
+
+    fn begin(core: Core, ledger: Ledger, shared: Shared, reader: Result<Reader, Halt>) -> Result<Self, Halt> {
+        if let Err(halt) = &reader {
+            // Before anybody asks.
+            shared.set_health(Health::Halted(halt.to_string()));
+        }
         let (stop, stopped) = watch::channel(false);
         let (arrived, arrivals) = mpsc::channel::<Result<Vec<Arrival>, Halt>>(1);
         let (screened, ready) = std::sync::mpsc::sync_channel::<Screened>(1);
         let registry = Arc::new(Mutex::new(core.registry()));
-        let reading = tokio::spawn(read(reader, ledger.clone(), shared.clone(), arrived, stopped));
+        let (reading_ledger, reading_shared) = (ledger.clone(), shared.clone());
+        let reading = tokio::spawn(async move {
+            match reader {
+                Ok(reader) => read(reader, reading_ledger, reading_shared, arrived, stopped).await,
+                // Nobody listens where everything ended already.
+                Err(halt) => drop(arrived.send(Err(halt)).await),
+            }
+        });
         let (screening_registry, size) = (registry.clone(), core.size());
         std::thread::Builder::new()
             .name("screen".to_owned())

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
-use super::shared::Shared;
+use super::shared::{Health, Shared};
 use crate::fold::lookup::signature_key;
 use crate::fold::rows::{Fault, Rows as _};
 use crate::limits::STATUS_ASK_MAX;
@@ -58,7 +58,9 @@ fn answer(shared: &Shared, payload: &[u8], last: Option<u64>) -> Result<Vec<u8>,
         })?;
         reports.insert(text, state);
     }
-    let caught_up = last.is_some_and(|last| last <= size);
+    // A halted intake reads no more, whatever the stream holds: what is unknown may still come out of a recovery.
+    let halted = matches!(*shared.health().borrow(), Health::Halted(_));
+    let caught_up = !halted && last.is_some_and(|last| last <= size);
     serde_json::to_vec(&StatusAnswer { reports, size, caught_up }).map_err(|error| error.to_string())
 }
 

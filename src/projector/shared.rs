@@ -12,8 +12,10 @@ use super::halt::Halt;
 use crate::catalogue::registry::Registry;
 use crate::event::Time;
 use crate::limits::REGISTRIES_CACHED_MAX;
+use crate::log::entry::Entry;
 use crate::log::tail::{TailFault, TailReader};
 use crate::store::Reader;
+use crate::stream::Past;
 
 /// How the projector is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +59,23 @@ struct Inner {
     proof: watch::Sender<Proof>,
     past: Mutex<VecDeque<(usize, Arc<Registry>)>>,
     doubt: Mutex<Option<String>>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Shared").field("size", &*self.inner.size.borrow()).finish_non_exhaustive()
+    }
+}
+
+/// The reader of the stream holds what it reads against the log.
+impl Past for Shared {
+    fn size(&self) -> u64 {
+        self.log().size()
+    }
+
+    fn entry(&self, index: u64) -> Option<Entry> {
+        Past::entry(&self.log(), index)
+    }
 }
 
 struct Held {
