@@ -18,6 +18,7 @@ pub mod nats_config;
 pub mod out;
 pub mod progress;
 pub mod rebuild;
+pub mod recover;
 pub mod replay;
 pub mod report;
 pub mod run;
@@ -115,6 +116,7 @@ enum Verb {
     #[command(subcommand)]
     Catalogue(catalogue::Verb),
     Rebuild(rebuild::Args),
+    Recover(recover::Args),
     Audit(audit::Args),
     Completions(completions::Args),
 }
@@ -206,6 +208,7 @@ fn run_verb(verb: Verb, context: &Context) -> anyhow::Result<Exit> {
         Verb::Replay(args) => replay::run(args, context),
         Verb::Catalogue(verb) => catalogue::run(verb, context),
         Verb::Rebuild(args) => rebuild::run(args, context),
+        Verb::Recover(args) => recover::run(args, context),
         Verb::Audit(args) => audit::run(args, context),
         Verb::Completions(args) => completions::run(args, context),
     }

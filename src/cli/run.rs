@@ -2,16 +2,14 @@
 //! fill it. With the log's key in DIR/keys/log.nk, mode 0600, it publishes checkpoints. `--follow` is a read replica: it reads the stream and serves, and answers no publishers.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Context;
 use super::exit::{Exit, could};
 use super::ledger::Running;
 use super::up;
-use crate::projector::run::{Ledger, Projector};
 use crate::serve::live::Live;
 use crate::sign::KeyPair;
-use crate::stream::{declare, stream_name};
 
 /// Projector and HTTP against an existing NATS
 #[derive(Debug, clap::Args)]
@@ -29,15 +27,25 @@ pub struct Args {
     /// Address of HTTP
     #[arg(long, default_value = "127.0.0.1:8180", value_name = "ADDR")]
     http: SocketAddr,
-    /// Number of the stream: LEDGER_<n>
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    stream: u32,
+    /// Number of the stream, LEDGER_<n> [default: the newest]
+    #[arg(long, value_name = "N")]
+    stream: Option<u32>,
     /// Replicas of a stream that is declared anew
     #[arg(long, default_value_t = 1, value_name = "N")]
     replicas: u32,
     /// Read replica: declares nothing, announces nothing, answers no publishers
     #[arg(long)]
     follow: bool,
+}
+
+/// The operator's key.
+pub(super) fn operator_key(path: &Path) -> anyhow::Result<KeyPair> {
+    Ok(KeyPair::load(path).map_err(|fault| {
+        could(format!("키 파일 {}: {fault}", path.display()), format!("key file {}: {fault}", path.display())).next(
+            "--key-file을 주거나 `jindo keygen operator`로 만드세요.",
+            "give --key-file, or make one with `jindo keygen operator`",
+        )
+    })?)
 }
 
 /// Runs until a signal.
@@ -50,21 +58,14 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
 
 async fn serve(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let data = &context.data;
-    let stream = stream_name(args.stream);
     let path = args.key_file.clone().unwrap_or_else(|| data.join("keys/operator.nk"));
-    let operator = KeyPair::load(&path).map_err(|fault| {
-        could(format!("키 파일 {}: {fault}", path.display()), format!("key file {}: {fault}", path.display())).next(
-            "--key-file을 주거나 `jindo keygen operator`로 만드세요.",
-            "give --key-file, or make one with `jindo keygen operator`",
-        )
-    })?;
+    let operator = operator_key(&path)?;
     std::fs::create_dir_all(data.join("log")).map_err(|error| super::exit::file(data, &error))?;
-    let core = up::open(data, &stream)?;
+    let core = up::open(data)?;
     let link = up::operator_link(&args.nats, &operator, "jindo projector").await?;
-    if !args.follow {
-        declare::declare(&link, &stream, core.size() + 1, args.replicas).await?;
-    }
-    let projector = Projector::start(core, link, Ledger::in_folder(data, &stream)).await?;
+    let declare = (!args.follow).then_some(args.replicas);
+    let found = up::stream_of(&link, &core, args.stream, declare).await?;
+    let (projector, stream) = up::projector(core, link, data, found).await?;
     let tasks = match args.follow {
         true => Vec::new(),
         false => up::attend(&args.nats, &operator, &projector.shared, &stream).await?,

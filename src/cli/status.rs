@@ -4,6 +4,7 @@ mod detail;
 
 use crate::event::{Day, Text, Time};
 use crate::publish::import::columns::guarded;
+use crate::serve::source::Health;
 use crate::store::progress::view::{FigureView, IndicatorView, IndicatorsView, StatusView, TargetState};
 
 use super::exit::{Exit, could, usage};
@@ -52,6 +53,7 @@ fn known_at(text: &str) -> Result<String, String> {
 /// Ledger unreachable, indicator unknown.
 pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let ledger = Ledger::find(context)?;
+    warn_if_halted(&ledger, context);
     let mut query = Vec::new();
     query.extend(args.as_of.map(|day| ("as_of", day.to_string())));
     query.extend(args.known_at.map(|text| ("known_at", text)));
@@ -73,6 +75,16 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         _ => out::text(&detail::page(&view, context))?,
     }
     Ok(Exit::Ok)
+}
+
+/// Says on standard error that intake is halted: the figures are those of before.
+fn warn_if_halted(ledger: &Ledger, context: &Context) {
+    // One that cannot be asked says so itself when it is asked for figures.
+    let Ok((_, body)) = ledger.fetch("/readyz", &[]) else { return };
+    let Ok(health) = serde_json::from_slice::<Health>(&body) else { return };
+    if health.state == "halted" {
+        eprintln!("jindo: {}", super::table::harmless_lines(context.lang.of(&health.why)));
+    }
 }
 
 fn no_ledger(ledger: &Ledger) -> anyhow::Error {

@@ -22,6 +22,7 @@ use super::ledger::Running;
 use crate::log::publish::{Fence, Nobody};
 use crate::projector::beat::Beat;
 use crate::projector::bootstrap::key_of;
+use crate::projector::core::Core;
 use crate::projector::run::{self, Ledger, Projector};
 use crate::projector::{Health, Shared, announce, service};
 use crate::serve::{self, live::Live};
@@ -29,7 +30,7 @@ use crate::sign::{KeyFault, KeyPair};
 use crate::stream::config::{AgencyUser, NatsConfig};
 use crate::stream::fence::NatsFence;
 use crate::stream::server::Server;
-use crate::stream::{Link, Login, connect, declare, stream_name};
+use crate::stream::{Finding, Link, Login, Past, ReadError, connect, declare, stream_name, succession};
 
 /// Start everything on this machine
 #[derive(Debug, clap::Args)]
@@ -79,13 +80,12 @@ async fn up(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         std::fs::create_dir_all(&path).map_err(|error| file(&path, &error))?;
     }
     let plan = found::Plan::read(args)?;
-    let stream = stream_name(1);
-    let core = open(data, &stream)?;
+    let core = open(data)?;
     let server = nats(args, data, &plan).await?;
     let operator = key_of(&data.join("keys"), "operator")?;
     let link = operator_link(&server.url, &operator, "jindo projector").await?;
-    declare::declare(&link, &stream, core.size() + 1, 1).await?;
-    let projector = Projector::start(core, link, Ledger::in_folder(data, &stream)).await?;
+    let found = stream_of(&link, &core, None, Some(1)).await?;
+    let (projector, stream) = projector(core, link, data, found).await?;
     let tasks = attend(&server.url, &operator, &projector.shared, &stream).await?;
     let founding = *projector.shared.sizes().borrow() == 0;
     let beat = beat(&server.url, &operator, data, &projector.shared, &stream, founding).await?;
@@ -99,8 +99,9 @@ async fn up(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     };
     let mut ended = Stop::listen()?;
     let founded = tokio::select! {
+        biased;
+        why = halted(&projector.shared) => serve_halted(data, &running, &projector.shared, &why),
         founded = found::found(&plan, data, &running, &projector.shared) => founded,
-        why = halted(&projector.shared) => Err(could(format!("접수가 멈췄습니다: {why}"), format!("intake halted: {why}")).into()),
         () = ended.wait() => Err(could("시작하는 동안 중단되었습니다", "interrupted while starting").into()),
     };
     let played = match &founded {
@@ -129,9 +130,65 @@ async fn up(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
+/// Intake is halted: what is folded is served all the same, where there is anything.
+fn serve_halted(data: &Path, running: &Running, shared: &Shared, why: &str) -> anyhow::Result<Running> {
+    let origin = shared.registry().origin.clone();
+    if origin.is_empty() {
+        return Err(could(format!("접수가 멈췄습니다: {why}"), format!("intake halted: {why}")).into());
+    }
+    let running = Running { origin, ..running.clone() };
+    write_running(data, &running)?;
+    Ok(running)
+}
+
+/// The stream to read: as given, else the newest. Where the ledger is about to begin it is declared, with so many replicas;
+/// `None` declares nothing. A stream that the log says something else of is a finding.
+pub(super) async fn stream_of(
+    link: &Link,
+    core: &Core,
+    given: Option<u32>,
+    replicas: Option<u32>,
+) -> anyhow::Result<Result<String, Finding>> {
+    let last = core.size().checked_sub(1).and_then(|last| Past::entry(&core.log(), last));
+    let named = last.and_then(|entry| succession::number_of(&entry.stream));
+    let newest = match given {
+        Some(number) => Ok(Some(stream_name(number))),
+        None => succession::newest(link, named).await,
+    };
+    let name = match newest {
+        Ok(name) => name.unwrap_or_else(|| stream_name(1)),
+        Err(ReadError::Finding(finding)) => return Ok(Err(finding)),
+        Err(ReadError::Stream(error)) => return Err(error.into()),
+    };
+    // One made anew would not hold what the log was read from.
+    if core.size() > 0 && succession::stage(link, &name).await?.is_none() {
+        return Ok(Err(Finding::Gone { stream: name.into() }));
+    }
+    if let Some(replicas) = replicas {
+        declare::declare(link, &name, core.size() + 1, replicas).await?;
+    }
+    Ok(Ok(name))
+}
+
+/// The projector on this stream, or halted with what is wrong with it; and the stream's name.
+pub(super) async fn projector(
+    core: Core,
+    link: Link,
+    data: &Path,
+    found: Result<String, Finding>,
+) -> anyhow::Result<(Projector, String)> {
+    let stream = found.as_ref().map_or_else(|finding| finding.stream().to_owned(), Clone::clone);
+    let ledger = Ledger::in_folder(data, &stream);
+    let projector = match found {
+        Ok(_) => Projector::start(core, link, ledger).await?,
+        Err(finding) => Projector::halted(core, ledger, finding)?,
+    };
+    Ok((projector, stream))
+}
+
 /// Opens log and store, telling how far folding is where it takes long.
-pub(super) fn open(data: &Path, stream: &str) -> anyhow::Result<crate::projector::core::Core> {
-    let ledger = Ledger::in_folder(data, stream);
+pub(super) fn open(data: &Path) -> anyhow::Result<Core> {
+    let ledger = Ledger::in_folder(data, &stream_name(1));
     let bar = super::progress::bar("folding");
     let core = run::open(&ledger, &mut |done, all| bar.set(done, all));
     bar.finish();
@@ -252,8 +309,10 @@ pub(super) async fn http(address: SocketAddr, live: Live) -> anyhow::Result<Serv
 
 async fn halted(shared: &Shared) -> String {
     let mut health = shared.health();
-    let halted = health.wait_for(|health| matches!(health, Health::Halted(_))).await;
-    halted.map(|health| format!("{:?}", *health)).unwrap_or_default()
+    match health.wait_for(|health| matches!(health, Health::Halted(_))).await.as_deref() {
+        Ok(Health::Halted(why)) => why.clone(),
+        _ => String::new(),
+    }
 }
 
 /// Ctrl-C and SIGTERM from its making on: one that arrives while nobody waits is kept, not lost.
