@@ -128,7 +128,8 @@ fn said(intake: &Intake) -> String {
     std::fs::read_to_string(intake.folder.beside("run.err")).unwrap_or_default()
 }
 
-fn drafts(agency: &str, count: usize) -> Vec<Draft> {
+/// Reports of one charger each.
+pub fn drafts(agency: &str, count: usize) -> Vec<Draft> {
     let event = |_| {
         let time = Time::parse("2026-06-30T12:00:00+09:00").unwrap();
         let data = json!({ "region": "11", "class": "fast", "count": 1 });

@@ -72,8 +72,23 @@ impl Intake {
 
     /// Another life of the server under the same address: its supervisor counts restarts from zero.
     pub fn renew(&mut self) {
+        self.stop();
+        self.start();
+    }
+
+    /// Stops the server.
+    pub fn stop(&mut self) {
         let server = self.server.take().unwrap();
         self.runtime.block_on(server.stop());
+    }
+
+    /// Where the server keeps its streams.
+    pub fn store(&self) -> &std::path::Path {
+        &self.config.store_dir
+    }
+
+    /// Starts the server again.
+    pub fn start(&mut self) {
         let dir = self.folder.beside("nats");
         self.server = Some(self.runtime.block_on(Server::start(&dir, self.config.clone())).unwrap());
     }

@@ -231,7 +231,7 @@ async fn holes_lost_ends_and_other_streams_are_findings() {
 }
 
 /// Publishes raw bytes as a NATS client in any language could: what our own client refuses to send.
-async fn publish_raw(nats: &TestNats, messages: &[(&[u8], &[u8], &[u8])]) {
+pub async fn publish_raw(nats: &TestNats, messages: &[(&[u8], &[u8], &[u8])]) {
     use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
     let address = nats.url.strip_prefix("nats://").unwrap();
     let mut socket = BufReader::new(tokio::net::TcpStream::connect(address).await.unwrap());
