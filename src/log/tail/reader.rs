@@ -66,6 +66,27 @@ impl TailReader {
         Ok(TailReader { tail: Arc::new(tail), path: path.into(), rows, size: Arc::new(AtomicU64::new(size)) })
     }
 
+    /// Whether `tail.index` says of every entry what the tail does. Rows that a crash left unwritten are none that disagree.
+    ///
+    /// # Errors
+    /// [`TailFault`]: the tail cannot be read, or is damaged.
+    pub fn index_holds(dir: &Path) -> Result<bool, TailFault> {
+        let (path, index_path) = (dir.join(FILE_TAIL), dir.join(FILE_INDEX));
+        let tail = open_tail(File::options().read(true), &path)?;
+        let end = tail.metadata().map_err(|error| TailFault::io("read", &path, error))?.len();
+        let mut maker = RowMaker::new(&path, Trusted::NOTHING);
+        let mut window = Window::new(&tail, &path, end);
+        let visit = |index: u64, offset: u64, entry: &[u8]| maker.add(index, offset, entry);
+        frame::scan(&mut window, Trusted::NOTHING.end, 0, visit)?;
+        let held = match std::fs::read(&index_path) {
+            Ok(held) => held,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+            Err(error) => return Err(TailFault::io("read", &index_path, error)),
+        };
+        let made: Vec<u8> = maker.rows.iter().flat_map(|row| row.to_bytes()).collect();
+        Ok(made.starts_with(&held))
+    }
+
     /// Entries that can be read.
     #[must_use]
     pub fn size(&self) -> u64 {
