@@ -66,6 +66,12 @@ impl TailReader {
         Ok(TailReader { tail: Arc::new(tail), path: path.into(), rows, size: Arc::new(AtomicU64::new(size)) })
     }
 
+    /// The log folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
+    }
+
     /// Entries that can be read.
     #[must_use]
     pub fn size(&self) -> u64 {
