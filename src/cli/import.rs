@@ -199,6 +199,7 @@ fn send(
         }
     }
     bar.finish_and_clear();
+    sender.receipts(std::time::Duration::ZERO);
     Ok(totals)
 }
 

@@ -10,6 +10,7 @@ use tokio::runtime::Runtime;
 use crate::admit::reason::Reason;
 use crate::event::{Text, Time};
 use crate::limits::RECORDED_WAIT_MS;
+use crate::publish::receipts::{Pulled, pull};
 use crate::publish::{Delivered, Delivery, Draft, Outbox, ReportState, SendError, deliver};
 use crate::sign::KeyPair;
 use crate::store::progress::view::IndicatorsView;
@@ -117,6 +118,11 @@ impl Sender {
         let wait = Duration::from_millis(RECORDED_WAIT_MS);
         let delivery = deliver(&mut self.outbox, &self.link, &self.stream, wait, progress);
         self.runtime.block_on(delivery).map_err(|error: SendError| could(error.to_string(), error.to_string()).into())
+    }
+
+    /// Pulls receipts of what was recorded; waits up to `wait` for the newest.
+    pub fn receipts(&mut self, wait: Duration) -> Pulled {
+        self.runtime.block_on(pull(&mut self.outbox, &self.link, wait))
     }
 }
 

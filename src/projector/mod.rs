@@ -7,6 +7,7 @@
 //! - [`core`] holds the commit order and the crash after each step. Recovery calls the same functions: entries that the
 //!   tail holds and the store does not are folded by [`core::Core::replay`], which shares one private function with the live path.
 //! - [`beat`] publishes the log's checkpoints behind the commits.
+//! - [`receipts`] gives proofs of single entries.
 //! - [`run`] joins reader and core; [`shared`] is what readers hold; [`announce`] fills the key-value bucket;
 //!   [`service`] answers publishers. Nothing here serves HTTP.
 
@@ -16,6 +17,7 @@ pub mod bootstrap;
 pub mod core;
 pub mod folding;
 pub mod halt;
+pub mod receipts;
 pub mod run;
 pub mod service;
 pub mod shared;

@@ -84,3 +84,66 @@ fn checkpoints_cover_the_reports_and_hold_after_stops_and_kills() {
     assert!(ledger.terminate().success());
     assert_eq!(check(&log), size + 5);
 }
+
+#[test]
+fn receipts_are_pulled_kept_and_verify_offline() {
+    let folder = Folder::new();
+    let ledger = Ledger::up(&folder);
+    let (exit, told) =
+        folder.json(&["report", "charger.installed", "--agency", "keco", "region=11", "class=fast", "count=3"]);
+    assert_eq!(exit, 0, "{told}");
+    let (id, index) = (told["id"].as_str().unwrap().to_owned(), told["index"].as_u64().unwrap());
+    // A refused report has a receipt too: that it was recorded, and why it does not count.
+    let (exit, refused) =
+        folder.json(&["report", "charger.installed", "--agency", "kotra", "region=11", "class=fast", "count=3"]);
+    assert_eq!((exit, &refused["state"]), (1, &json!("refused")), "{refused}");
+    ledger.proven();
+    let vkey = folder.data().join("log/vkey").to_str().unwrap().to_owned();
+    let file = folder.beside("one.tlog-proof").to_str().unwrap().to_owned();
+    assert!(folder.run(&["receipt", &id, "--out", &file]).status.success());
+    for name in [index.to_string(), refused["index"].to_string()] {
+        let file = folder.beside("other.tlog-proof").to_str().unwrap().to_owned();
+        assert!(folder.run(&["receipt", &name, "--out", &file]).status.success());
+        let (exit, shown) = folder.json(&["verify", &file, "--vkey", &vkey]);
+        assert_eq!((exit, &shown["ok"], shown["index"].to_string()), (0, &json!(true), name), "{shown}");
+    }
+    assert_eq!(folder.run(&["receipt", "999999"]).status.code(), Some(2));
+    assert_eq!(folder.run(&["receipt", "nonsense"]).status.code(), Some(3));
+    // Over HTTP the folder is what it is on disk.
+    let mut answer = ureq::get(format!("{}/log/checkpoint", ledger.http)).call().unwrap();
+    let note = answer.body_mut().read_to_string().unwrap();
+    assert!(note.starts_with("jindo.local/motie-2026\n"), "{note}");
+
+    // The outbox pulls its own, and claims what it has seen from then on.
+    let outbox = folder.data().join("outbox").join(folder.key("keco").public());
+    assert!(folder.run(&["report", "--pending", "--agency", "keco"]).status.success());
+    assert!(outbox.join("receipts/1.tlog-proof").exists());
+    let (exit, told) =
+        folder.json(&["report", "charger.installed", "--agency", "keco", "region=11", "class=fast", "count=4"]);
+    assert_eq!(exit, 0, "{told}");
+    let entry = TailReader::open(&folder.data().join("log")).unwrap().read(told["index"].as_u64().unwrap()).unwrap();
+    let entry = jindo::log::entry::Entry::parse(&entry).unwrap();
+    let jws = jindo::sign::Jws::parse(entry.signature.as_ref().unwrap().text().unwrap()).unwrap();
+    let seen = jws.claims().seen.expect("a checkpoint was seen");
+    assert!(seen.size > index, "{seen:?}");
+    assert!(ledger.terminate().success());
+
+    // Offline from here on.
+    let said = folder.run(&["verify", &file, "--vkey", &vkey, "--lang", "en"]);
+    let shown = String::from_utf8(said.stdout).unwrap();
+    assert!(said.status.success() && shown.starts_with("OK: entry") && shown.contains("accepted"), "{shown}");
+    let said = folder.run(&["verify", &file, "--vkey", &vkey, "--lang", "ko"]);
+    assert!(String::from_utf8(said.stdout).unwrap().starts_with("확인됨"));
+    let own = outbox.join("receipts/1.tlog-proof").to_str().unwrap().to_owned();
+    let key = std::fs::read_to_string(&vkey).unwrap();
+    assert!(folder.run(&["verify", &own, "--vkey", key.trim_end()]).status.success());
+    let text = std::fs::read_to_string(&file).unwrap();
+    let altered = folder.beside("altered.tlog-proof").to_str().unwrap().to_owned();
+    std::fs::write(&altered, text.replacen(&format!("\nindex {index}\n"), &format!("\nindex {}\n", index - 1), 1))
+        .unwrap();
+    let (exit, shown) = folder.json(&["verify", &altered, "--vkey", &vkey]);
+    assert_eq!((exit, &shown["ok"]), (1, &json!(false)), "{shown}");
+    assert_eq!(folder.run(&["verify", &file, "--vkey", "no+key"]).status.code(), Some(2));
+    assert_eq!(folder.run(&["verify", "/nowhere", "--vkey", &vkey]).status.code(), Some(2));
+    assert_eq!(folder.run(&["verify", &file]).status.code(), Some(3));
+}

@@ -87,6 +87,12 @@ impl TailReader {
         Ok(made.starts_with(&held))
     }
 
+    /// The log folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
+    }
+
     /// Entries that can be read.
     #[must_use]
     pub fn size(&self) -> u64 {
