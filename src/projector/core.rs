@@ -27,7 +27,7 @@ use crate::fold::rows::GovernanceRow;
 use crate::fold::state::State;
 use crate::limits::{COMMIT_BYTES_MAX, COMMIT_EVENTS_MAX, COMMIT_MESSAGES_MAX, STATE_DIGEST_EVERY};
 use crate::log::entry::{Entry, Kept, Mark, Ruling, Verdict};
-use crate::log::tail::{Tail, TailReader};
+use crate::log::tail::{LogReader, Tail};
 use crate::store::{Reader, Store};
 
 /// An entry with what screening found, under which registry.
@@ -41,7 +41,7 @@ pub struct Ready {
 /// The writer of one ledger.
 pub struct Core {
     tail: Tail,
-    log: TailReader,
+    log: LogReader,
     store: Store,
     state: State<Reader>,
     registry: Arc<Registry>,
@@ -127,6 +127,14 @@ impl Core {
         self.tail.size()
     }
 
+    /// Cuts off the tail what a published checkpoint covers, where it is worth it ([`Tail::trim`]).
+    ///
+    /// # Errors
+    /// [`Halt::Tail`]; the log is whole all the same.
+    pub fn trim(&mut self, covered: u64) -> Result<bool, Halt> {
+        Ok(self.tail.trim(covered)?)
+    }
+
     /// The registry as of now.
     #[must_use]
     pub fn registry(&self) -> Arc<Registry> {
@@ -141,7 +149,7 @@ impl Core {
 
     /// Reads the log.
     #[must_use]
-    pub fn log(&self) -> TailReader {
+    pub fn log(&self) -> LogReader {
         self.log.clone()
     }
 
