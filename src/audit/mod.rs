@@ -27,7 +27,7 @@ use crate::log::checkpoint::{Checkpoint, CheckpointFault};
 use crate::log::entry::leaf_hash;
 use crate::log::folder::{FolderFault, LogFolder, TileTree};
 use crate::log::note::{NoteFault, VerifierKey};
-use crate::log::tail::{TailFault, TailReader};
+use crate::log::tail::{LogReader, TailFault};
 use crate::log::tree::Hashes as _;
 use crate::projector::halt::Halt;
 use crate::sign::hex;
@@ -273,21 +273,21 @@ impl Audit<'_> {
         if !options.log.join("tail").exists() {
             return Ok(());
         }
-        let tail = match TailReader::open(&options.log) {
+        let tail = match LogReader::open(&options.log) {
             Ok(tail) => tail,
             Err(fault) => {
                 report.find(damaged(&fault));
                 return Ok(());
             }
         };
-        if let Ok(false) = TailReader::index_holds(&options.log) {
+        if let Ok(false) = LogReader::index_holds(&options.log) {
             let en =
                 "tail.index does not fit the tail: it is a cache, made anew at the next start, but somebody altered it";
             let ko = "tail.index가 tail과 맞지 않습니다: 다음 시작 때 다시 만들어지는 색인이지만 누군가 바꾸었습니다";
             report.find(Finding::new("tail-index-wrong", ko, en).file("tail.index"));
         }
         let mut tree = self.folder.tree(report.size);
-        for item in tail.iter(0) {
+        for item in tail.iter(tail.tail_first()) {
             let (index, bytes) = match item {
                 Ok(item) => item,
                 Err(fault) => {

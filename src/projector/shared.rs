@@ -12,7 +12,7 @@ use super::halt::Halt;
 use crate::catalogue::registry::Registry;
 use crate::event::Time;
 use crate::limits::REGISTRIES_CACHED_MAX;
-use crate::log::tail::{TailFault, TailReader};
+use crate::log::tail::{LogReader, TailFault};
 use crate::store::Reader;
 
 /// How the projector is doing.
@@ -62,13 +62,13 @@ struct Inner {
 struct Held {
     reader: Reader,
     registry: Arc<Registry>,
-    log: TailReader,
+    log: LogReader,
 }
 
 impl Shared {
     /// Over an open ledger.
     #[must_use]
-    pub fn new(reader: Reader, log: TailReader, registry: Arc<Registry>) -> Self {
+    pub fn new(reader: Reader, log: LogReader, registry: Arc<Registry>) -> Self {
         let size = reader.position().size;
         let inner = Inner {
             held: RwLock::new(Held { reader, registry, log }),
@@ -89,7 +89,7 @@ impl Shared {
 
     /// Reads the log.
     #[must_use]
-    pub fn log(&self) -> TailReader {
+    pub fn log(&self) -> LogReader {
         self.inner.held.read().unwrap_or_else(PoisonError::into_inner).log.clone()
     }
 
@@ -199,7 +199,7 @@ impl Shared {
     }
 
     /// Step 3 of the commit order.
-    pub(super) fn publish(&self, reader: Reader, registry: Arc<Registry>, log: TailReader) {
+    pub(super) fn publish(&self, reader: Reader, registry: Arc<Registry>, log: LogReader) {
         let size = reader.position().size;
         *self.inner.held.write().unwrap_or_else(PoisonError::into_inner) = Held { reader, registry, log };
         self.inner.size.send_replace(size);

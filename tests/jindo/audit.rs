@@ -12,7 +12,7 @@ use jindo::log::disk::Files;
 use jindo::log::entry::{Entry, Kept, Ruling, Verdict};
 use jindo::log::folder::LogFolder;
 use jindo::log::publish::{Fence, FenceFault, Held, Nobody, Publisher};
-use jindo::log::tail::{Tail, TailReader};
+use jindo::log::tail::{LogReader, Tail};
 use jindo::sign::{Seen, hex};
 use rayon::prelude::*;
 use serde_json::json;
@@ -37,7 +37,7 @@ impl Fence for Shed {
 
 /// Publishes a checkpoint over everything in the tail.
 fn publish(log: &Path, fence: &mut Shed, now: Time) -> Checkpoint {
-    let tail = TailReader::open(log).unwrap();
+    let tail = LogReader::open(log).unwrap();
     let key = Arc::new(Signer::named("log").pair());
     let mut publisher = Publisher::open(LogFolder::new(log), Box::new(Files), ORIGIN, key, &tail).unwrap();
     let mut last = None;
@@ -89,7 +89,7 @@ fn honest() -> Honest {
     }
     ledger.close();
     let size = publish(&log, &mut fence, ledger.recorded).head.size;
-    let genesis = hex::sha256(&TailReader::open(&log).unwrap().read(0).unwrap());
+    let genesis = hex::sha256(&LogReader::open(&log).unwrap().read(0).unwrap());
     let kept = LogFolder::new(&log).checkpoint().unwrap().unwrap();
     Honest { dir: ledger.into_folder(), genesis, seen: seen.size, size, kept }
 }
@@ -107,7 +107,7 @@ fn codes(report: &Report) -> Vec<&'static str> {
 }
 
 fn entries(log: &Path) -> Vec<Entry> {
-    TailReader::open(log).unwrap().iter(0).map(|item| Entry::parse(&item.unwrap().1).unwrap()).collect()
+    LogReader::open(log).unwrap().iter(0).map(|item| Entry::parse(&item.unwrap().1).unwrap()).collect()
 }
 
 /// The operator writes the log anew from entries, numbers them, and signs it.

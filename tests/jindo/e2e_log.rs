@@ -6,7 +6,7 @@ use jindo::log::checkpoint::Checkpoint;
 use jindo::log::entry::leaf_hash;
 use jindo::log::folder::LogFolder;
 use jindo::log::note::VerifierKey;
-use jindo::log::tail::TailReader;
+use jindo::log::tail::LogReader;
 use jindo::log::tree;
 use serde_json::json;
 
@@ -29,7 +29,7 @@ fn check(log: &Path) -> u64 {
     let mut tree = folder.tree(head.size);
     assert_eq!(tree::root(&mut tree, head.size).unwrap(), head.root);
     let entries = (0..head.size.div_ceil(256)).flat_map(|index| folder.entries(index, head.size).unwrap());
-    let tail = TailReader::open(log).unwrap();
+    let tail = LogReader::open(log).unwrap();
     for ((index, entry), item) in (0..).zip(entries).zip(tail.iter(0)) {
         assert_eq!(item.unwrap(), (index, entry.clone()));
         let proof = tree::inclusion(&mut tree, index, head.size).unwrap();
@@ -121,7 +121,7 @@ fn receipts_are_pulled_kept_and_verify_offline() {
     let (exit, told) =
         folder.json(&["report", "charger.installed", "--agency", "keco", "region=11", "class=fast", "count=4"]);
     assert_eq!(exit, 0, "{told}");
-    let entry = TailReader::open(&folder.data().join("log")).unwrap().read(told["index"].as_u64().unwrap()).unwrap();
+    let entry = LogReader::open(&folder.data().join("log")).unwrap().read(told["index"].as_u64().unwrap()).unwrap();
     let entry = jindo::log::entry::Entry::parse(&entry).unwrap();
     let jws = jindo::sign::Jws::parse(entry.signature.as_ref().unwrap().text().unwrap()).unwrap();
     let seen = jws.claims().seen.expect("a checkpoint was seen");

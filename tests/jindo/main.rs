@@ -15,6 +15,7 @@ mod e2e_rebuild;
 mod e2e_up;
 mod e2e_wire;
 mod folds;
+mod gocheck;
 mod history;
 mod ledger;
 mod model;
