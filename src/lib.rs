@@ -14,7 +14,7 @@
 //! 9. [`stream`] — JetStream. Declare, append, read in order.
 //! 10. [`publish`] — the agency's side. Outbox, import, judging the acknowledgement.
 //! 11. [`projector`] — the sole writer. Read, admit, append, fold, commit, announce.
-//! 12. [`audit`] — a log folder against itself: replay as a table, rebuild.
+//! 12. [`audit`] — a log folder against itself, offline: every entry, signature, verdict and signed root.
 //! 13. [`serve`] — HTTP.
 //! 14. [`cli`] — one verb per file.
 #![forbid(unsafe_code)]

@@ -302,3 +302,11 @@ pub const RECEIPT_ANSWER_MS: u64 = 1_000;
 pub const RECEIPTS_WAIT_MS: u64 = 2_000;
 /// Bytes of a policy file, and lines in it: the specification asks for 32 logs, witnesses and groups.
 pub const POLICY_BYTES_MAX: usize = 256 * 1024;
+/// Bundles of 256 entries that an audit reads and checks at once, on all cores.
+pub const AUDIT_BATCH_BUNDLES: usize = 16;
+/// Bytes of entries after which such a batch closes: three are in flight.
+pub const AUDIT_BATCH_BYTES: usize = 4 * 1024 * 1024;
+/// Findings of one kind that an audit keeps with their details; further ones are counted.
+pub const AUDIT_FINDINGS_KEPT: u64 = 100;
+/// Bytes of a checkpoint file: three lines and a signature for each of a few dozen witnesses.
+pub const CHECKPOINT_BYTES_MAX: u64 = 64 * 1024;

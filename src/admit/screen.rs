@@ -31,10 +31,17 @@ pub enum Trust {
 /// What the entry and the registry alone decide.
 #[derive(Debug, Clone)]
 pub struct Screened {
-    /// SHA-256 of the signature header, where there is one: how publishers ask for a report.
-    pub signature: Option<[u8; 32]>,
     /// The report, or why it is refused.
     pub outcome: Result<Report, Refusal>,
+    /// Who sent it.
+    pub signer: Signer,
+}
+
+/// Who sent a message, as far as it says so.
+#[derive(Debug, Clone)]
+pub struct Signer {
+    /// SHA-256 of the signature header, where there is one: how publishers ask for a report.
+    pub signature: Option<[u8; 32]>,
     /// Agency named by the subject, where it parses.
     pub agency: Option<String>,
     /// The signature's place in its key's chain, where the signature is valid.
@@ -102,19 +109,21 @@ pub fn screen(entry: &Entry, registry: &Registry, trust: Trust) -> Screened {
     };
     let subject = match subject {
         Ok(subject) => subject,
-        Err(refusal) => return Screened { signature, outcome: Err(refusal), agency: None, link: None },
+        Err(refusal) => {
+            return Screened { outcome: Err(refusal), signer: Signer { signature, agency: None, link: None } };
+        }
     };
     let agency = Some(subject.agency.clone());
     if registry.origin.is_empty() && subject.kind != "ledger.created.v1" {
         let refusal = Refusal::whole(Reason::LedgerNotCreated, "create the ledger first");
-        return Screened { signature, outcome: Err(refusal), agency, link: None };
+        return Screened { outcome: Err(refusal), signer: Signer { signature, agency, link: None } };
     }
     match signed(entry, &subject, registry, trust) {
-        Err(refusal) => Screened { signature, outcome: Err(refusal), agency, link: None },
+        Err(refusal) => Screened { outcome: Err(refusal), signer: Signer { signature, agency, link: None } },
         Ok((jws, link)) => {
             let outcome =
                 claimed(entry, &subject, registry, jws.claims()).and_then(|()| report(entry, subject, registry, &jws));
-            Screened { signature, outcome, agency, link: Some(link) }
+            Screened { outcome, signer: Signer { signature, agency, link: Some(link) } }
         }
     }
 }

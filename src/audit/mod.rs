@@ -1,4 +1,329 @@
 //! A log folder against itself, offline, without trusting whoever runs the ledger.
 //!
-//! Not built yet: the room is kept so that verification stands between the projector and what serves. Until then
-//! [`crate::projector::core::Core::replay`] recomputes figures and state digests from the log, trusting its verdicts.
+//! Everything the folder claims is made anew from the entries: the tree and each tile ([`tree`]), every root that was ever
+//! signed ([`heads`]), every signature and what an entry alone decides ([`entries`], all cores), every verdict and state
+//! digest ([`judge`], in order), keys and chains ([`keys`]). What is wrong becomes a [`report::Finding`]; an audit goes on
+//! behind it and names everything. Trusted from outside: the SHA-256 of entry 0, and checkpoints the auditor kept.
+//!
+//! Memory is bounded: three batches of entries, and read models of its own in a scratch folder that is removed.
+
+pub mod entries;
+pub mod evidence;
+pub mod files;
+pub mod heads;
+pub mod judge;
+pub mod keys;
+pub mod report;
+pub mod sample;
+pub mod tree;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+
+use crate::admit::screen::Trust;
+use crate::catalogue::registry::Registry;
+use crate::log::checkpoint::{Checkpoint, CheckpointFault};
+use crate::log::entry::leaf_hash;
+use crate::log::folder::{FolderFault, LogFolder, TileTree};
+use crate::log::note::{NoteFault, VerifierKey};
+use crate::log::tail::{LogReader, TailFault};
+use crate::log::tree::Hashes as _;
+use crate::projector::halt::Halt;
+use crate::sign::hex;
+
+use entries::{Batch, Entries};
+use heads::{By, Heads};
+use judge::Judge;
+use report::{Finding, Report};
+use sample::Sample;
+use tree::TreeCheck;
+
+/// What to audit, and what is known from elsewhere.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The log folder.
+    pub log: PathBuf,
+    /// SHA-256 of entry 0, given to the auditor out of band.
+    pub genesis: Option<[u8; 32]>,
+    /// Signed checkpoints kept from earlier, with a name for each.
+    pub since: Vec<(String, String)>,
+    /// Verify signatures. Without, verdicts about signatures are taken from the log.
+    pub signatures: bool,
+    /// A folder of evidence files.
+    pub evidence: Option<PathBuf>,
+    /// Reports to draw for closer inspection, and the seed.
+    pub sample: Option<(usize, String)>,
+    /// Where read models are made and removed again; the system's temporary folder unless given.
+    pub scratch: Option<PathBuf>,
+}
+
+/// Why an audit could not be made. Not what it found.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditFault {
+    /// No checkpoint.
+    #[error("{} holds no checkpoint: copy the whole log folder, or wait until the first one is published", .0.display())]
+    NoCheckpoint(PathBuf),
+    /// The first entry cannot be had.
+    #[error("entry 0 cannot be read, so nothing says whose log this is: {0}")]
+    NoGenesis(String),
+    /// The folder.
+    #[error(transparent)]
+    Folder(#[from] FolderFault),
+    /// A file.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// Path.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A checkpoint given is no checkpoint of this log.
+    #[error("checkpoint {name}: {fault}")]
+    Since {
+        /// Its name.
+        name: String,
+        /// Why.
+        fault: CheckpointFault,
+    },
+    /// The log's key in entry 0.
+    #[error("entry 0 names no key of the log: {0}")]
+    Key(NoteFault),
+    /// The scratch store, or rules this binary does not know.
+    #[error(transparent)]
+    Halt(#[from] Halt),
+}
+
+/// Audits. `progress` is told (checked, of) now and then.
+///
+/// # Errors
+/// [`AuditFault`]: it could not be checked. What is wrong with the log is in the report.
+pub fn run(options: &Options, progress: &mut dyn FnMut(u64, u64)) -> Result<Report, AuditFault> {
+    let folder = LogFolder::new(&options.log);
+    let mut report = Report { signatures_asked: options.signatures, ..Report::default() };
+    let note = folder.checkpoint()?.ok_or_else(|| AuditFault::NoCheckpoint(options.log.clone()))?;
+    let (key, checkpoint) = opening(&folder, &note, options, &mut report)?;
+    report.size = checkpoint.head.size;
+    let mut heads = Heads::default();
+    heads.want(checkpoint.head, By::Newest);
+    heads.history(&folder, &key, &checkpoint, &mut report);
+    for (name, note) in &options.since {
+        let since = |fault| AuditFault::Since { name: name.clone(), fault };
+        let given = Checkpoint::open(note, &key).map_err(since)?;
+        report.checkpoints += 1;
+        heads.want(given.head, By::Given(name.clone()));
+    }
+    files::strangers(&folder, report.size, &mut report).map_err(|error| io_fault(&options.log, error))?;
+    let scratch = match &options.scratch {
+        Some(dir) => tempfile::tempdir_in(dir).map_err(|error| io_fault(dir, error))?,
+        None => tempfile::tempdir().map_err(|error| io_fault(&std::env::temp_dir(), error))?,
+    };
+    let trust = if options.signatures { Trust::Nothing } else { Trust::Log };
+    let audit = Audit {
+        folder: &folder,
+        tree: TreeCheck::new(&folder),
+        heads,
+        judge: Judge::new(scratch.path(), trust)?,
+        sample: options.sample.as_ref().map_or_else(|| Sample::new("", 0), |(n, seed)| Sample::new(seed, *n)),
+        registry: Mutex::new(Arc::new(Registry::default())),
+        trust,
+    };
+    audit.run(options, &mut report, progress)?;
+    report.findings.sort_by_key(|finding| (finding.index.unwrap_or(u64::MAX), finding.file.clone()));
+    Ok(report)
+}
+
+fn io_fault(path: &Path, error: io::Error) -> AuditFault {
+    AuditFault::Io { path: path.to_owned(), error }
+}
+
+/// Entry 0, the log's key in it, the newest checkpoint.
+fn opening(
+    folder: &LogFolder,
+    note: &str,
+    options: &Options,
+    report: &mut Report,
+) -> Result<(VerifierKey, Checkpoint), AuditFault> {
+    let lines: Vec<&str> = note.lines().collect();
+    // Not trusted yet: it only says how wide the first bundle is.
+    let size = lines.get(1).and_then(|line| line.parse::<u64>().ok()).filter(|size| *size > 0);
+    let size = size.ok_or_else(|| AuditFault::NoGenesis("the checkpoint is of no entries".to_owned()))?;
+    let first = folder.entries(0, size)?.into_iter().next().unwrap_or_default();
+    let genesis = hex::sha256(&first);
+    report.genesis = hex::encode(&genesis);
+    report.genesis_confirmed = options.genesis == Some(genesis);
+    if let Some(given) = options.genesis.filter(|given| *given != genesis) {
+        let finding = Finding::new(
+            "genesis-differs",
+            "첫 기록이 감사인이 받은 해시와 다릅니다: 다른 로그이거나 처음부터 다시 만든 로그입니다",
+            "entry 0 is not the one the auditor was given the hash of: another log, or one made anew",
+        );
+        report.find(finding.at(0).versions(hex::encode(&genesis), hex::encode(&given)));
+    }
+    let vkey = named_key(&first)?;
+    let key = VerifierKey::parse(&vkey).map_err(AuditFault::Key)?;
+    if folder.vkey()?.as_deref() != Some(vkey.as_str()) {
+        let finding = Finding::new(
+            "vkey-differs",
+            "vkey 파일이 첫 기록이 정한 로그의 키와 다릅니다",
+            "the file vkey is not the log's key as entry 0 names it",
+        );
+        report.find(finding.file("vkey").versions(folder.vkey()?.unwrap_or_default(), &vkey));
+    }
+    match Checkpoint::open(note, &key) {
+        Ok(checkpoint) => Ok((key, checkpoint)),
+        Err(fault) => {
+            let finding = Finding::new(
+                "checkpoint-wrong",
+                format!("체크포인트의 서명이 확인되지 않습니다: {fault}"),
+                format!("the checkpoint does not verify: {fault}"),
+            );
+            report.find(finding.file("checkpoint"));
+            // Its size is taken as a claim, so that the entries are still checked.
+            let head = crate::log::checkpoint::Head { size, root: [0; 32] };
+            Ok((key.clone(), Checkpoint { origin: key.name().to_owned(), head }))
+        }
+    }
+}
+
+/// The key that entry 0 names.
+fn named_key(first: &[u8]) -> Result<String, AuditFault> {
+    let wrong = |why: &str| AuditFault::NoGenesis(why.to_owned());
+    let entry = crate::log::entry::Entry::parse(first).map_err(|fault| wrong(&fault.to_string()))?;
+    let body = entry.body.bytes().ok_or_else(|| wrong("it has no body"))?;
+    let tree = crate::event::json::parse(body).map_err(|fault| wrong(&fault.to_string()))?;
+    let key = tree.pointer("/data/log_key").and_then(serde_json::Value::as_str);
+    key.filter(|key| !key.is_empty()).map(str::to_owned).ok_or_else(|| wrong("it names no key of the log"))
+}
+
+struct Audit<'a> {
+    folder: &'a LogFolder,
+    tree: TreeCheck<'a>,
+    heads: Heads,
+    judge: Judge,
+    sample: Sample,
+    registry: Mutex<Arc<Registry>>,
+    trust: Trust,
+}
+
+impl Audit<'_> {
+    fn run(
+        mut self,
+        options: &Options,
+        report: &mut Report,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<(), AuditFault> {
+        let size = report.size;
+        let registry = std::mem::take(&mut self.registry);
+        std::thread::scope(|scope| {
+            let (sender, batches) = mpsc::sync_channel::<Batch>(1);
+            let (folder, trust, known) = (self.folder, self.trust, &registry);
+            scope.spawn(move || {
+                for batch in Entries::new(folder, size, trust, known) {
+                    // The other side is gone: it failed.
+                    if sender.send(batch).is_err() {
+                        return;
+                    }
+                }
+            });
+            for batch in batches {
+                self.batch(batch, &registry, report)?;
+                progress(self.tree.size(), size);
+            }
+            Ok::<(), AuditFault>(())
+        })?;
+        self.tree.finish(report);
+        report.root = hex::encode(&self.tree.root());
+        self.tail(options, &registry, report)?;
+        self.heads.finish(self.tree.size(), report);
+        let now = registry.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        report.origin.clone_from(&now.origin);
+        let authorities: Vec<String> =
+            now.agencies.keys().filter(|code| now.is_authority(code)).map(ToString::to_string).collect();
+        heads::seen(&self.judge.seen, self.folder, size, &authorities, report);
+        self.sample.finish(report);
+        if let Some(folder) = &options.evidence {
+            let compared = evidence::compare(&self.judge.evidence, folder);
+            report.evidence = Some(compared.map_err(|(path, error)| AuditFault::Io { path, error })?);
+        }
+        Ok(self.judge.finish(report)?)
+    }
+
+    fn batch(&mut self, batch: Batch, known: &Mutex<Arc<Registry>>, report: &mut Report) -> Result<(), AuditFault> {
+        batch.findings.into_iter().for_each(|finding| report.find(finding));
+        for checked in batch.entries {
+            self.tree.push(checked.leaf, report);
+            let tree = &self.tree;
+            self.heads.meet(tree.size(), || tree.root(), report);
+            checked.findings.into_iter().for_each(|finding| report.find(finding));
+            let Some((entry, screened)) = checked.entry else { continue };
+            self.sample.consider(&entry);
+            self.judge.entry(entry, screened, &batch.registry, report)?;
+        }
+        known.lock().unwrap_or_else(PoisonError::into_inner).clone_from(self.judge.registry());
+        Ok(())
+    }
+
+    /// Entries in `log/tail`: those that a checkpoint covers are the published ones, the others are checked unproven.
+    fn tail(&mut self, options: &Options, known: &Mutex<Arc<Registry>>, report: &mut Report) -> Result<(), AuditFault> {
+        let damaged = |fault: &TailFault| {
+            let ko = format!("tail 파일이 손상되었습니다: {fault}");
+            Finding::new("tail-damaged", ko, format!("the tail is damaged: {fault}")).file("tail")
+        };
+        if !options.log.join("tail").exists() {
+            return Ok(());
+        }
+        let tail = match LogReader::open(&options.log) {
+            Ok(tail) => tail,
+            Err(fault) => {
+                report.find(damaged(&fault));
+                return Ok(());
+            }
+        };
+        if let Ok(false) = LogReader::index_holds(&options.log) {
+            let en =
+                "tail.index does not fit the tail: it is a cache, made anew at the next start, but somebody altered it";
+            let ko = "tail.index가 tail과 맞지 않습니다: 다음 시작 때 다시 만들어지는 색인이지만 누군가 바꾸었습니다";
+            report.find(Finding::new("tail-index-wrong", ko, en).file("tail.index"));
+        }
+        let mut tree = self.folder.tree(report.size);
+        for item in tail.iter(tail.tail_base()) {
+            let (index, bytes) = match item {
+                Ok(item) => item,
+                Err(fault) => {
+                    report.find(damaged(&fault));
+                    return Ok(());
+                }
+            };
+            if index < report.size {
+                published(&mut tree, index, &bytes, report);
+                continue;
+            }
+            report.unproven += 1;
+            let mut findings = Vec::new();
+            let entry = entries::read(index, &bytes, &mut findings);
+            findings.into_iter().for_each(|finding| report.find(finding));
+            let under = known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            if let Some(entry) = entry {
+                let screened = crate::admit::screen::screen(&entry, &under, self.trust);
+                self.judge.entry(entry, screened, &under, report)?;
+                known.lock().unwrap_or_else(PoisonError::into_inner).clone_from(self.judge.registry());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An entry of the tail that a checkpoint covers is the published one.
+fn published(tree: &mut TileTree<'_>, index: u64, bytes: &[u8], report: &mut Report) {
+    // A tile that cannot be read is found where it is compared.
+    let Ok(leaf) = tree.subtree(0, index) else { return };
+    if leaf != leaf_hash(bytes) {
+        let finding = Finding::new(
+            "tail-differs",
+            "tail 파일의 기록이 공개된 기록과 다릅니다",
+            "the entry in the tail is not the published one",
+        );
+        report.find(finding.at(index).file("tail"));
+    }
+}

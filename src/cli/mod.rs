@@ -1,7 +1,9 @@
 //! One verb per file. A verb reads as a story: what it was given, what it does, what it prints.
 //!
-//! Only `up`, `run` and `rebuild` open the store; every other verb speaks to a running ledger or reads a log folder.
+//! Only `up`, `run` and `rebuild` open the store; every other verb speaks to a running ledger or reads a log
+//! folder (an audit makes a store of its own and removes it).
 
+pub mod audit;
 pub mod catalogue;
 pub mod completions;
 pub mod exit;
@@ -117,6 +119,7 @@ enum Verb {
     #[command(subcommand)]
     Catalogue(catalogue::Verb),
     Rebuild(rebuild::Args),
+    Audit(audit::Args),
     Completions(completions::Args),
 }
 
@@ -209,6 +212,7 @@ fn run_verb(verb: Verb, context: &Context) -> anyhow::Result<Exit> {
         Verb::Verify(args) => verify::run(args, context),
         Verb::Catalogue(verb) => catalogue::run(verb, context),
         Verb::Rebuild(args) => rebuild::run(args, context),
+        Verb::Audit(args) => audit::run(args, context),
         Verb::Completions(args) => completions::run(args, context),
     }
 }

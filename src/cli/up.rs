@@ -44,7 +44,7 @@ pub struct Args {
     /// Address of HTTP; port 0 takes any free one
     #[arg(long, default_value = "127.0.0.1:8180", value_name = "ADDR")]
     http: SocketAddr,
-    /// Port of NATS on 127.0.0.1; -1 takes any free one
+    /// Port of NATS on 127.0.0.1; 0 takes any free one
     #[arg(long, default_value_t = 4222, allow_negative_numbers = true, value_name = "PORT")]
     nats_port: i32,
     /// Origin of a new ledger, signed into every report
@@ -147,14 +147,16 @@ async fn nats(args: &Args, data: &Path, plan: &found::Plan) -> anyhow::Result<Se
     for agency in plan.agencies() {
         agencies.push(AgencyUser { agency: agency.to_owned(), key: public(agency)? });
     }
+    let operator = public("operator")?;
     let config = NatsConfig {
-        name: "jindo".to_owned(),
+        // Of this ledger alone: another one's server on this port must not be taken for ours.
+        name: format!("jindo-{operator}"),
         host: "127.0.0.1".to_owned(),
-        port: args.nats_port,
+        port: if args.nats_port == 0 { -1 } else { args.nats_port },
         store_dir: data.join("nats/jetstream"),
         ports_dir: None,
         log_file: None,
-        operators: vec![public("operator")?],
+        operators: vec![operator],
         agencies,
         dashboards: vec![public("dashboard")?],
     };

@@ -15,20 +15,15 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::folding::Folding;
 use super::halt::Halt;
-use crate::admit::decide::{Decided, Decision, Place, Stop, decide};
-use crate::admit::screen::{Report, Screened, Trust, screen};
-use crate::admit::{Reason, Refusal};
-use crate::catalogue::govern::Act;
-use crate::catalogue::registry::{RULES_KNOWN, Registry};
+use crate::admit::screen::{Screened, Trust, screen};
+use crate::catalogue::registry::Registry;
 use crate::event::Time;
-use crate::fold::apply::{Folded, Past};
-use crate::fold::rows::GovernanceRow;
-use crate::fold::state::State;
 use crate::limits::{COMMIT_BYTES_MAX, COMMIT_EVENTS_MAX, COMMIT_MESSAGES_MAX, STATE_DIGEST_EVERY};
-use crate::log::entry::{Entry, Kept, Mark, Ruling, Verdict};
+use crate::log::entry::{Entry, Kept};
 use crate::log::tail::{LogReader, Tail};
-use crate::store::{Reader, Store};
+use crate::store::Reader;
 
 /// An entry with what screening found, under which registry.
 pub struct Ready {
@@ -42,24 +37,7 @@ pub struct Ready {
 pub struct Core {
     tail: Tail,
     log: LogReader,
-    store: Store,
-    state: State<Reader>,
-    registry: Arc<Registry>,
-}
-
-/// The registry after the rows given, in order.
-///
-/// # Errors
-/// [`Halt::VerdictDiffers`] where an accepted row does not apply.
-pub fn registry_of(rows: &[GovernanceRow]) -> Result<Registry, Halt> {
-    let mut registry = Registry::default();
-    for row in rows {
-        let differs = |why: String| Halt::VerdictDiffers { index: row.index, why };
-        let data = serde_json::from_str(&row.data).map_err(|error| differs(error.to_string()))?;
-        let act = Act { index: row.index, recorded: row.recorded, agency: &row.agency, kind: &row.kind, data: &data };
-        registry.govern(act).map_err(|error| differs(error.to_string()))?;
-    }
-    Ok(registry)
+    folding: Folding,
 }
 
 /// Screens entries on all cores under one registry.
@@ -101,18 +79,14 @@ impl Core {
         if opened.torn_bytes > 0 {
             tracing::warn!(bytes = opened.torn_bytes, "cut an unfinished append off the log's end");
         }
-        let store = Store::open(store)?;
-        let reader = store.reader();
-        let position = store.position().clone();
-        let registry = registry_of(&reader.governance_until(position.size).map_err(Halt::from)?)?;
+        let folding = Folding::open(store)?;
         let log = tail.reader();
-        let state = State::new(store.rows(), position)?;
-        let mut core = Core { tail, log, store, state, registry: Arc::new(registry) };
-        if core.state.position().size > core.tail.size() {
+        let mut core = Core { tail, log, folding };
+        if core.folding.position().size > core.tail.size() {
             // The tail is authoritative: a store that is ahead belongs to another log.
             return Err(crate::fold::rows::Doubt(format!(
                 "it is folded to {}, the log ends at {}",
-                core.state.position().size,
+                core.folding.position().size,
                 core.tail.size()
             ))
             .into());
@@ -138,13 +112,13 @@ impl Core {
     /// The registry as of now.
     #[must_use]
     pub fn registry(&self) -> Arc<Registry> {
-        self.registry.clone()
+        self.folding.registry().clone()
     }
 
     /// Reads the store.
     #[must_use]
     pub fn reader(&self) -> Reader {
-        self.store.reader()
+        self.folding.reader()
     }
 
     /// Reads the log.
@@ -156,7 +130,7 @@ impl Core {
     /// SHA-256 over figures and changes so far: equal for equal logs.
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
-        self.state.digest()
+        self.folding.digest()
     }
 
     /// Closes the store, flushed.
@@ -164,8 +138,7 @@ impl Core {
     /// # Errors
     /// [`Halt::Store`].
     pub fn close(self) -> Result<(), Halt> {
-        drop(self.state);
-        self.store.close().map_err(Halt::from)
+        self.folding.close()
     }
 
     /// Commits messages that were screened under `registry`; those after a governance report are screened anew.
@@ -173,46 +146,35 @@ impl Core {
     /// # Errors
     /// [`Halt`]: nothing after the last complete commit counts.
     pub fn commit(&mut self, ready: Vec<Ready>, registry: &Arc<Registry>) -> Result<(), Halt> {
-        let mut fresh = Arc::ptr_eq(registry, &self.registry);
+        let mut fresh = Arc::ptr_eq(registry, self.folding.registry());
         let mut entries = Vec::with_capacity(ready.len());
         let mut recorded = Vec::with_capacity(ready.len());
         let mut stop = None;
         for mut ready in ready {
             let index = ready.entry.index;
-            if index != self.state.position().size {
-                return Err(Halt::Apart { sequence: ready.entry.sequence, size: self.state.position().size });
+            if index != self.folding.position().size {
+                return Err(Halt::Apart { sequence: ready.entry.sequence, size: self.folding.position().size });
             }
-            if let Err(halt) = self.check_rules(index) {
+            if let Err(halt) = self.folding.check_rules(index) {
                 stop = Some(halt);
                 break;
             }
             if !fresh {
-                ready.screened = screen(&ready.entry, &self.registry, Trust::Nothing);
+                ready.screened = screen(&ready.entry, self.folding.registry(), Trust::Nothing);
             }
             if index.is_multiple_of(STATE_DIGEST_EVERY) && index > 0 {
-                ready.entry.state = Some(self.state.digest());
+                ready.entry.state = Some(self.folding.digest());
             }
-            let before = self.registry.clone();
+            let before = self.folding.registry().clone();
             let Ready { mut entry, screened } = ready;
-            entry.ruling = Some(self.fold_one(&entry, screened, None)?);
-            fresh = fresh && Arc::ptr_eq(&before, &self.registry);
+            entry.ruling = Some(self.folding.fold_one(&entry, screened, None)?);
+            fresh = fresh && Arc::ptr_eq(&before, self.folding.registry());
             recorded.push(entry.recorded);
             entries.push(entry.encode());
         }
         self.tail.append(&entries, &recorded)?;
-        self.store.commit(&self.state.take())?;
+        self.folding.commit()?;
         stop.map_or(Ok(()), Err)
-    }
-
-    /// Before an entry: the entry that adopts unknown rules is folded itself, and served; nothing after it is.
-    fn check_rules(&self, index: u64) -> Result<(), Halt> {
-        if self.registry.rules > RULES_KNOWN {
-            return Err(Halt::RulesUnknown { index, rules: self.registry.rules, known: RULES_KNOWN });
-        }
-        if self.registry.origin.is_empty() && index > 0 {
-            return Err(Halt::NoLedger("it was refused".to_owned()));
-        }
-        Ok(())
     }
 
     /// Folds what the log holds beyond the store, trusting the verdicts written there, `messages_max` entries a commit.
@@ -224,7 +186,7 @@ impl Core {
         let mut entries = Vec::new();
         let (mut bytes, mut events) = (0, 0);
         let log = self.log.clone();
-        for item in log.iter(self.state.position().size) {
+        for item in log.iter(self.folding.position().size) {
             let (index, text) = item?;
             let entry = Entry::parse(&text).map_err(|fault| Halt::Entry { index, fault })?;
             bytes += text.len();
@@ -241,87 +203,19 @@ impl Core {
     }
 
     fn replay_run(&mut self, entries: Vec<Entry>) -> Result<(), Halt> {
-        let registry = self.registry.clone();
+        let registry = self.folding.registry().clone();
         for mut ready in screen_all(entries, &registry, Trust::Log) {
             let index = ready.entry.index;
-            self.check_rules(index)?;
-            if !Arc::ptr_eq(&registry, &self.registry) {
-                ready.screened = screen(&ready.entry, &self.registry, Trust::Log);
+            self.folding.check_rules(index)?;
+            if !Arc::ptr_eq(&registry, self.folding.registry()) {
+                ready.screened = screen(&ready.entry, self.folding.registry(), Trust::Log);
             }
-            if ready.entry.state.is_some_and(|state| state != self.state.digest()) {
+            if ready.entry.state.is_some_and(|state| state != self.folding.digest()) {
                 return Err(Halt::StateDiffers { index });
             }
-            self.fold_one(&ready.entry, ready.screened, ready.entry.ruling.as_ref())?;
+            self.folding.fold_one(&ready.entry, ready.screened, ready.entry.ruling.as_ref())?;
         }
-        self.store.commit(&self.state.take()).map_err(Halt::from)
-    }
-
-    /// Decides one screened entry and folds it. `trusted` is the ruling the log holds, on replay.
-    fn fold_one(&mut self, entry: &Entry, screened: Screened, trusted: Option<&Ruling>) -> Result<Ruling, Halt> {
-        let outcome = self.outcome(entry, screened.outcome)?;
-        let outcome = match (trusted.map(|ruling| &ruling.verdict), outcome) {
-            (Some(Verdict::Refused(code)), Ok(_)) => {
-                let reason = Reason::of_code(code).unwrap_or(Reason::DataInvalid);
-                Err(Refusal::whole(reason, "refused when it was recorded"))
-            }
-            (Some(Verdict::Accepted | Verdict::Duplicate), Err(refusal)) => {
-                let why =
-                    format!("{} ({})", refusal.reason.code(), refusal.faults.first().map_or("", |fault| &fault.detail));
-                return Err(Halt::VerdictDiffers { index: entry.index, why });
-            }
-            (_, outcome) => outcome,
-        };
-        let governed = outcome.as_ref().ok().and_then(|decision| decision.registry.clone());
-        let registry = governed.clone().unwrap_or_else(|| self.registry.clone());
-        let folded = Folded {
-            index: entry.index,
-            recorded: entry.recorded,
-            stream: &entry.stream,
-            sequence: entry.sequence,
-            agency: screened.agency.as_deref(),
-            link: screened.link.as_ref(),
-            signature: screened.signature,
-        };
-        self.state.fold(folded, &outcome, &registry)?;
-        if let Some(governed) = governed {
-            self.registry = governed;
-        }
-        Ok(ruling_of(&outcome))
-    }
-
-    fn outcome(&self, entry: &Entry, screened: Result<Report, Refusal>) -> Result<Result<Decision, Refusal>, Halt> {
-        let report = match screened {
-            Ok(report) => report,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        let place = Place { index: entry.index, recorded: entry.recorded };
-        let mut past = Past { state: &self.state, registry: &self.registry };
-        match decide(report, place, &self.registry, &mut past) {
-            Ok(decision) => Ok(self.state.room_for(&decision)?.map(|()| decision)),
-            Err(Stop::Refused(refusal)) => Ok(Err(refusal)),
-            Err(Stop::Doubt(doubt)) => Err(doubt.into()),
-        }
-    }
-}
-
-fn ruling_of(outcome: &Result<Decision, Refusal>) -> Ruling {
-    match outcome {
-        Ok(decision) => {
-            let mark = |act: &Decided| match act {
-                Decided::Duplicate => Mark::Duplicate,
-                Decided::New(..) => Mark::New,
-            };
-            let marks: Vec<_> = decision.acts.iter().map(mark).collect();
-            let nothing_new = marks.iter().all(|mark| *mark == Mark::Duplicate);
-            Ruling::new(if nothing_new { Verdict::Duplicate } else { Verdict::Accepted }, marks, None)
-        }
-        Err(refusal) => {
-            let first = refusal
-                .faults
-                .iter()
-                .find_map(|fault| fault.event.map(|event| (event, fault.reason.code().to_owned())));
-            Ruling::new(Verdict::Refused(refusal.reason.code().to_owned()), Vec::new(), first)
-        }
+        self.folding.commit()
     }
 }
 

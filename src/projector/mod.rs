@@ -15,6 +15,7 @@ pub mod announce;
 pub mod beat;
 pub mod bootstrap;
 pub mod core;
+pub mod folding;
 pub mod halt;
 pub mod receipts;
 pub mod run;

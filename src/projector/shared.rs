@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::watch;
 
-use super::core::registry_of;
+use super::folding::registry_of;
 use super::halt::Halt;
 use crate::catalogue::registry::Registry;
 use crate::event::Time;

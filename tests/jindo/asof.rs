@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use jindo::projector::core::registry_of;
+use jindo::projector::folding::registry_of;
 use jindo::store::View;
 use proptest::prelude::*;
 

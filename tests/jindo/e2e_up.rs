@@ -168,3 +168,16 @@ fn the_bucket_holds_what_http_answers() {
         assert_eq!((status, &answered), (200, &announced), "{key}");
     }
 }
+
+/// Found by a newcomer: the server of another ledger answered on that port, and the error spoke of permissions.
+#[test]
+fn a_port_that_another_ledger_holds_is_told_as_that() {
+    let first = Folder::new();
+    let ledger = Ledger::up(&first);
+    let port = ledger.nats.rsplit(':').next().unwrap();
+    let second = Folder::new();
+    let output = second.run(&["up", "--http", "127.0.0.1:0", "--nats-port", port]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("address already in use"), "{said}");
+    assert!(ledger.terminate().success());
+}

@@ -3,6 +3,7 @@
 
 mod admission;
 mod asof;
+mod audit;
 mod detours;
 mod e2e_crash;
 mod e2e_hostile;

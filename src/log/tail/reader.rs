@@ -117,6 +117,35 @@ impl LogReader {
         self.place.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether `tail.index` says of every entry what the tail does. Rows that a crash left unwritten are none that disagree.
+    ///
+    /// # Errors
+    /// [`TailFault`]: the tail cannot be read, or is damaged.
+    pub fn index_holds(dir: &Path) -> Result<bool, TailFault> {
+        let (path, index_path) = (dir.join(FILE_TAIL), dir.join(FILE_INDEX));
+        let tail = Segment::open(File::options().read(true), &path)?;
+        let end = tail.end().map_err(|error| TailFault::io("read", &path, error))?;
+        let mut maker = RowMaker::new(&path, Trusted::nothing(&tail));
+        let mut window = Window::new(&tail, &path, end);
+        let visit = |index: u64, offset: u64, entry: &[u8]| maker.add(index, offset, entry);
+        frame::scan(&mut window, tail.start, tail.base, visit)?;
+        let held = match std::fs::read(&index_path) {
+            Ok(held) => held,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+            Err(error) => return Err(TailFault::io("read", &index_path, error)),
+        };
+        let mut made = Below::new(LogFolder::new(dir), tail.base).rows()?;
+        made.extend(maker.rows);
+        let made: Vec<u8> = made.iter().flat_map(|row| row.to_bytes()).collect();
+        Ok(made.starts_with(&held))
+    }
+
+    /// The first entry that is in the tail; those before have left it for the bundles.
+    #[must_use]
+    pub fn tail_base(&self) -> u64 {
+        self.segment().base
+    }
+
     /// The log folder.
     #[must_use]
     pub fn dir(&self) -> &Path {

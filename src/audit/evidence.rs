@@ -1,0 +1,68 @@
+//! Evidence: the SHA-256 that accepted events name, against the files an auditor holds.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::report::Evidence;
+use crate::admit::decide::{Decided, Decision, Does};
+use crate::sign::hex;
+
+/// Hashes that the new events of a report name.
+#[must_use]
+pub fn named(decision: &Decision) -> Vec<[u8; 32]> {
+    let data = decision.acts.iter().filter_map(|act| match act {
+        Decided::New(_, Does::Correct(_, corrected, _)) => Some(&corrected.data),
+        Decided::New(event, _) => Some(&event.data),
+        Decided::Duplicate => None,
+    });
+    data.flat_map(hashes).collect()
+}
+
+fn hashes(data: &Value) -> Vec<[u8; 32]> {
+    let listed = match data.get("evidence") {
+        Some(Value::Array(items)) => items.iter().collect(),
+        Some(one) => vec![one],
+        None => Vec::new(),
+    };
+    listed.into_iter().filter_map(|item| hex::decode32(item.get("sha256")?.as_str()?)).collect()
+}
+
+/// Compares; files are read to their end, whatever their size.
+///
+/// # Errors
+/// A file that cannot be read, with its path.
+pub fn compare(named: &[[u8; 32]], folder: &Path) -> Result<Evidence, (PathBuf, io::Error)> {
+    let mut files = Vec::new();
+    collect(folder, &mut files).map_err(|error| (folder.to_owned(), error))?;
+    let mut held = BTreeSet::new();
+    for path in files {
+        let mut hash = Sha256::new();
+        let read = File::open(&path).and_then(|mut file| io::copy(&mut file, &mut hash));
+        read.map_err(|error| (path, error))?;
+        held.insert(<[u8; 32]>::from(hash.finalize()));
+    }
+    let wanted: BTreeSet<_> = named.iter().copied().collect();
+    Ok(Evidence {
+        named: named.len() as u64,
+        found: named.iter().filter(|hash| held.contains(*hash)).count() as u64,
+        unnamed: held.difference(&wanted).count() as u64,
+    })
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    for item in std::fs::read_dir(folder)? {
+        let item = item?;
+        // Links are not followed: a folder of evidence is what is in it.
+        match item.file_type()? {
+            kind if kind.is_dir() => collect(&item.path(), files)?,
+            kind if kind.is_file() => files.push(item.path()),
+            _ => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,197 @@
+//! One entry at a time into verdict and read models: admission and fold over a store, without a log and without NATS.
+//!
+//! The projector folds what it admits, a replay what the log holds, an audit judges and compares.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::halt::Halt;
+use crate::admit::decide::{Decided, Decision, Place, Stop, decide};
+use crate::admit::screen::{Report, Screened, Signer};
+use crate::admit::{Reason, Refusal};
+use crate::catalogue::govern::Act;
+use crate::catalogue::registry::{RULES_KNOWN, Registry};
+use crate::fold::apply::{Folded, Past};
+use crate::fold::rows::{GovernanceRow, Position};
+use crate::fold::state::State;
+use crate::log::entry::{Entry, Mark, Ruling, Verdict};
+use crate::store::{Reader, Store};
+
+/// The registry after the rows given, in order.
+///
+/// # Errors
+/// [`Halt::VerdictDiffers`] where an accepted row does not apply.
+pub fn registry_of(rows: &[GovernanceRow]) -> Result<Registry, Halt> {
+    let mut registry = Registry::default();
+    for row in rows {
+        let differs = |why: String| Halt::VerdictDiffers { index: row.index, why };
+        let data = serde_json::from_str(&row.data).map_err(|error| differs(error.to_string()))?;
+        let act = Act { index: row.index, recorded: row.recorded, agency: &row.agency, kind: &row.kind, data: &data };
+        registry.govern(act).map_err(|error| differs(error.to_string()))?;
+    }
+    Ok(registry)
+}
+
+/// Read models and the registry behind them.
+pub struct Folding {
+    store: Store,
+    state: State<Reader>,
+    registry: Arc<Registry>,
+}
+
+impl Folding {
+    /// Over the store under `path`, as far as it is folded.
+    ///
+    /// # Errors
+    /// [`Halt`]: a doubt about the store.
+    pub fn open(path: &Path) -> Result<Self, Halt> {
+        let store = Store::open(path)?;
+        let reader = store.reader();
+        let position = store.position().clone();
+        let registry = registry_of(&reader.governance_until(position.size).map_err(Halt::from)?)?;
+        let state = State::new(store.rows(), position)?;
+        Ok(Folding { store, state, registry: Arc::new(registry) })
+    }
+
+    /// How far it is folded.
+    #[must_use]
+    pub fn position(&self) -> &Position {
+        self.state.position()
+    }
+
+    /// The registry as of now.
+    #[must_use]
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// Reads the store.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        self.store.reader()
+    }
+
+    /// SHA-256 over figures and changes so far: equal for equal logs.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        self.state.digest()
+    }
+
+    /// Writes what was folded since the last commit.
+    ///
+    /// # Errors
+    /// [`Halt`].
+    pub fn commit(&mut self) -> Result<(), Halt> {
+        self.store.commit(&self.state.take()).map_err(Halt::from)
+    }
+
+    /// Closes the store, flushed.
+    ///
+    /// # Errors
+    /// [`Halt`].
+    pub fn close(self) -> Result<(), Halt> {
+        drop(self.state);
+        self.store.close().map_err(Halt::from)
+    }
+
+    /// Before an entry: the entry that adopts unknown rules is folded itself, and served; nothing after it is.
+    ///
+    /// # Errors
+    /// [`Halt::RulesUnknown`], [`Halt::NoLedger`].
+    pub fn check_rules(&self, index: u64) -> Result<(), Halt> {
+        if self.registry.rules > RULES_KNOWN {
+            return Err(Halt::RulesUnknown { index, rules: self.registry.rules, known: RULES_KNOWN });
+        }
+        if self.registry.origin.is_empty() && index > 0 {
+            return Err(Halt::NoLedger("it was refused".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Decides one screened entry and folds it. `trusted` is the ruling the log holds, on replay.
+    ///
+    /// # Errors
+    /// [`Halt::VerdictDiffers`] where the log accepted what cannot be folded; a doubt about the store.
+    pub fn fold_one(&mut self, entry: &Entry, screened: Screened, trusted: Option<&Ruling>) -> Result<Ruling, Halt> {
+        let Screened { outcome, signer } = screened;
+        let outcome = self.judge(entry, outcome)?;
+        let outcome = match (trusted.map(|ruling| &ruling.verdict), outcome) {
+            (Some(Verdict::Refused(code)), Ok(_)) => {
+                let reason = Reason::of_code(code).unwrap_or(Reason::DataInvalid);
+                Err(Refusal::whole(reason, "refused when it was recorded"))
+            }
+            (Some(Verdict::Accepted | Verdict::Duplicate), Err(refusal)) => {
+                let why =
+                    format!("{} ({})", refusal.reason.code(), refusal.faults.first().map_or("", |fault| &fault.detail));
+                return Err(Halt::VerdictDiffers { index: entry.index, why });
+            }
+            (_, outcome) => outcome,
+        };
+        self.apply(entry, &signer, &outcome)?;
+        Ok(ruling_of(&outcome))
+    }
+
+    /// Folds an entry with the outcome given.
+    ///
+    /// # Errors
+    /// A doubt about the store.
+    pub fn apply(&mut self, entry: &Entry, signer: &Signer, outcome: &Result<Decision, Refusal>) -> Result<(), Halt> {
+        let governed = outcome.as_ref().ok().and_then(|decision| decision.registry.clone());
+        let registry = governed.clone().unwrap_or_else(|| self.registry.clone());
+        let folded = Folded {
+            index: entry.index,
+            recorded: entry.recorded,
+            stream: &entry.stream,
+            sequence: entry.sequence,
+            agency: signer.agency.as_deref(),
+            link: signer.link.as_ref(),
+            signature: signer.signature,
+        };
+        self.state.fold(folded, outcome, &registry)?;
+        if let Some(governed) = governed {
+            self.registry = governed;
+        }
+        Ok(())
+    }
+
+    /// What admission says of a screened entry here: pure, nothing is folded.
+    ///
+    /// # Errors
+    /// A doubt about the store.
+    pub fn judge(&self, entry: &Entry, screened: Result<Report, Refusal>) -> Result<Result<Decision, Refusal>, Halt> {
+        let report = match screened {
+            Ok(report) => report,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let place = Place { index: entry.index, recorded: entry.recorded };
+        let mut past = Past { state: &self.state, registry: &self.registry };
+        match decide(report, place, &self.registry, &mut past) {
+            Ok(decision) => Ok(self.state.room_for(&decision)?.map(|()| decision)),
+            Err(Stop::Refused(refusal)) => Ok(Err(refusal)),
+            Err(Stop::Doubt(doubt)) => Err(doubt.into()),
+        }
+    }
+}
+
+/// The ruling an entry carries for an outcome.
+#[must_use]
+pub fn ruling_of(outcome: &Result<Decision, Refusal>) -> Ruling {
+    match outcome {
+        Ok(decision) => {
+            let mark = |act: &Decided| match act {
+                Decided::Duplicate => Mark::Duplicate,
+                Decided::New(..) => Mark::New,
+            };
+            let marks: Vec<_> = decision.acts.iter().map(mark).collect();
+            let nothing_new = marks.iter().all(|mark| *mark == Mark::Duplicate);
+            Ruling::new(if nothing_new { Verdict::Duplicate } else { Verdict::Accepted }, marks, None)
+        }
+        Err(refusal) => {
+            let first = refusal
+                .faults
+                .iter()
+                .find_map(|fault| fault.event.map(|event| (event, fault.reason.code().to_owned())));
+            Ruling::new(Verdict::Refused(refusal.reason.code().to_owned()), Vec::new(), first)
+        }
+    }
+}
