@@ -199,11 +199,8 @@ impl Tail {
             let cut = |file: &File| file.set_len(tail.place(end).unwrap_or(u64::MAX)).and_then(|()| file.sync_all());
             tail.file().and_then(cut).map_err(|error| TailFault::io("cut", &path, error))?;
         }
-        if !from.below {
-            let below = Below::new(LogFolder::new(dir), tail.base);
-            write_below(&index, below.all()?).map_err(|error| TailFault::io("write", &index_path, error))?;
-        }
-        write_rows(&index, from, &maker.rows).map_err(|error| TailFault::io("write", &index_path, error))?;
+        let below = if from.below { Vec::new() } else { Below::new(LogFolder::new(dir), tail.base).rows()? };
+        write_rows(&index, from, &below, &maker.rows).map_err(|error| TailFault::io("write", &index_path, error))?;
         let tail = Tail {
             place: Arc::new(RwLock::new(Arc::new(tail))),
             index: Arc::new(index),
@@ -347,18 +344,12 @@ fn create_tail(dir: &Path, path: &Path) -> Result<(), TailFault> {
     make().map_err(|error| TailFault::io("make", path, error))
 }
 
-/// Makes `tail.index` the rows of entries in bundles: their running maxima, and no offsets.
-fn write_below(index: &File, maxima: &[Time]) -> io::Result<()> {
-    let bytes: Vec<u8> = maxima.iter().flat_map(|time| Row { offset: 0, recorded_max: *time }.to_bytes()).collect();
-    index.set_len(0)?;
-    index.write_all_at(&bytes, 0)
-}
-
-/// Makes `tail.index` exactly the trusted rows and those made behind them.
-fn write_rows(index: &File, from: Trusted, rows: &[Row]) -> io::Result<()> {
-    let bytes: Vec<u8> = rows.iter().flat_map(|row| row.to_bytes()).collect();
-    index.set_len(from.rows * ROW)?;
-    index.write_all_at(&bytes, from.rows * ROW)
+/// Makes `tail.index` exactly the trusted rows, those of entries in bundles where they are not trusted, and those made behind.
+fn write_rows(index: &File, from: Trusted, below: &[Row], rows: &[Row]) -> io::Result<()> {
+    let keep = if from.below { from.rows } else { 0 };
+    let bytes: Vec<u8> = below.iter().chain(rows).flat_map(|row| row.to_bytes()).collect();
+    index.set_len(keep * ROW)?;
+    index.write_all_at(&bytes, keep * ROW)
 }
 
 #[cfg(test)]

@@ -146,6 +146,12 @@ impl LogReader {
         self.segment().base
     }
 
+    /// The first entry that is in the tail; those before have left it for the bundles.
+    #[must_use]
+    pub fn tail_base(&self) -> u64 {
+        self.segment().base
+    }
+
     /// The log folder.
     #[must_use]
     pub fn dir(&self) -> &Path {

@@ -13,7 +13,7 @@ use std::{
 
 use super::{
     TailFault,
-    frame::{self, HEAD},
+    frame::{self, HEAD, MAGIC},
     segment::Segment,
 };
 use crate::{
@@ -209,14 +209,21 @@ impl Below {
         if let Some(made) = self.made.get() {
             return Ok(made);
         }
-        let (mut made, mut highest) = (Vec::new(), Time::from_ns(i64::MIN));
+        let made = self.rows()?.into_iter().map(|row| row.recorded_max).collect();
+        Ok(self.made.get_or_init(|| made))
+    }
+
+    /// The rows as they were while the entries were in the tail.
+    pub fn rows(&self) -> Result<Vec<Row>, TailFault> {
+        let (mut rows, mut offset, mut recorded_max) = (Vec::new(), MAGIC.len() as u64, Time::from_ns(i64::MIN));
         for bundle in 0..self.size.div_ceil(WIDTH) {
             for entry in self.folder.entries(bundle, self.size)? {
-                highest = highest.max(checked(&entry, made.len() as u64)?.1);
-                made.push(highest);
+                recorded_max = recorded_max.max(checked(&entry, rows.len() as u64)?.1);
+                rows.push(Row { offset, recorded_max });
+                offset += (HEAD + entry.len()) as u64;
             }
         }
-        Ok(self.made.get_or_init(|| made))
+        Ok(rows)
     }
 }
 
