@@ -27,7 +27,7 @@ Examples:
   jindo report charger.installed --agency keco region=11 class=fast count=12
   jindo report charger.installed --fields                    what the type takes
   jindo report --types                                       every type
-  jindo report factory.deployed --agency keit --time 2026-03-02 --dry-run company=\"한빛정밀\" site=울산
+  jindo report factory.deployed --agency keit --time 2026-03-02 --dry-run name=\"한빛정밀\" site=울산 stage=operating
   jindo report report.retracted --agency keco retracts=0194f7a0-… reason=\"중복 보고\"
   jindo report --pending --agency keco                       settle what waits in the outbox
 
