@@ -287,7 +287,7 @@ impl Audit<'_> {
             report.find(Finding::new("tail-index-wrong", ko, en).file("tail.index"));
         }
         let mut tree = self.folder.tree(report.size);
-        for item in tail.iter(tail.tail_base()) {
+        for item in tail.iter(tail.tail_first()) {
             let (index, bytes) = match item {
                 Ok(item) => item,
                 Err(fault) => {

@@ -273,7 +273,9 @@ fn details(detail: &serde_json::Value) -> Vec<String> {
         Value::String(line) => vec![line.clone()],
         Value::Array(items) => items.iter().flat_map(details).collect(),
         Value::Object(fault) => {
-            let event = fault.get("event").and_then(Value::as_u64).map(|event| format!("event {event}: "));
+            let number = |name: &str| fault.get(name).and_then(Value::as_u64);
+            let row = number("row").map(|row| format!("row {row}: "));
+            let event = row.or_else(|| number("event").map(|event| format!("event {event}: ")));
             let told = fault.get("detail").and_then(Value::as_str).map(str::to_owned);
             vec![format!("{}{}", event.unwrap_or_default(), told.unwrap_or_else(|| detail.to_string()))]
         }

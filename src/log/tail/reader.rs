@@ -14,7 +14,7 @@ use std::{
 use super::{
     FILE_INDEX, FILE_TAIL, TailFault,
     frame::{self, HEAD, Scan, Window},
-    rows::{Below, RowMaker, Rows, Trusted, checked, entry_at, lost, trusted},
+    rows::{Below, ROW, RowMaker, Rows, Trusted, checked, entry_at, lost, trusted},
     segment::Segment,
 };
 use crate::{
@@ -117,7 +117,7 @@ impl LogReader {
         self.place.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether `tail.index` says of every entry what the tail does. Rows that a crash left unwritten are none that disagree.
+    /// Whether `tail.index` says of every entry in the tail what the tail does. Rows that a crash left unwritten are none that disagree.
     ///
     /// # Errors
     /// [`TailFault`]: the tail cannot be read, or is damaged.
@@ -125,19 +125,25 @@ impl LogReader {
         let (path, index_path) = (dir.join(FILE_TAIL), dir.join(FILE_INDEX));
         let tail = Segment::open(File::options().read(true), &path)?;
         let end = tail.end().map_err(|error| TailFault::io("read", &path, error))?;
-        let mut maker = RowMaker::new(&path, Trusted::nothing(&tail));
+        let from = Trusted::nothing(&tail);
+        let mut maker = RowMaker::new(&path, from);
         let mut window = Window::new(&tail, &path, end);
         let visit = |index: u64, offset: u64, entry: &[u8]| maker.add(index, offset, entry);
-        frame::scan(&mut window, tail.start, tail.base, visit)?;
+        frame::scan(&mut window, from.end, from.rows, visit)?;
         let held = match std::fs::read(&index_path) {
             Ok(held) => held,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
             Err(error) => return Err(TailFault::io("read", &index_path, error)),
         };
-        let mut made = Below::new(LogFolder::new(dir), tail.base).rows()?;
-        made.extend(maker.rows);
-        let made: Vec<u8> = made.iter().flat_map(|row| row.to_bytes()).collect();
-        Ok(made.starts_with(&held))
+        let made: Vec<u8> = maker.rows.iter().flat_map(|row| row.to_bytes()).collect();
+        let held = usize::try_from(from.rows * ROW).ok().and_then(|at| held.get(at..)).unwrap_or_default();
+        Ok(made.starts_with(held))
+    }
+
+    /// Index of the first entry in the tail itself; those before it are in bundles.
+    #[must_use]
+    pub fn tail_first(&self) -> u64 {
+        self.segment().base
     }
 
     /// The first entry that is in the tail; those before have left it for the bundles.
