@@ -118,9 +118,7 @@ fn keys_and_policies() {
     assert_eq!(proven.witnesses, [("one.test".to_owned(), 1_790_000_000)]);
     receipt.verify(Some(&vkey), Some(&policy("", "one"))).unwrap();
     receipt.verify(Some(&vkey), Some(&policy(&listed, "none"))).unwrap();
-    for quorum in ["two"] {
-        assert!(matches!(receipt.verify(Some(&vkey), Some(&policy("", quorum))), Err(ReceiptFault::Witnesses(_))));
-    }
+    assert!(matches!(receipt.verify(Some(&vkey), Some(&policy("", "two"))), Err(ReceiptFault::Witnesses(_))));
     assert!(matches!(receipt.verify(None, None), Err(ReceiptFault::NoKey)));
     let elsewhere = policy(&format!("log {strange}\n"), "none");
     assert!(matches!(receipt.verify(Some(&vkey), Some(&elsewhere)), Err(ReceiptFault::NotListed(_))));
