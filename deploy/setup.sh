@@ -1,5 +1,5 @@
 #!/bin/sh
-# What a machine needs for jindo, one part at a time: needs | nats-server | cargo-deny | python. Each part does nothing
+# What a machine needs for jindo, one part at a time: needs | nats-server | cargo-deny | python | go. Each part does nothing
 # where it is done already, and says in one line what is missing. Writes to .cache only; never touches a running service.
 set -eu
 cd "$(dirname "$0")/.."
@@ -85,10 +85,19 @@ python() {
     echo "setup: $cache/python"
 }
 
+# Go with the library that reads logs of this kind: tests hold ours against it.
+go_tools() {
+    have go && [ -d /usr/share/gocode/src/golang.org/x/mod/sumdb/tlog ] && return
+    apt_get golang-go golang-golang-x-mod-dev ||
+        fail "Go and golang.org/x/mod are missing: on Debian install golang-go and golang-golang-x-mod-dev"
+    echo "setup: $(go version)"
+}
+
 case "${1:-}" in
 needs) needs ;;
 nats-server) nats_server ;;
 cargo-deny) cargo_deny ;;
 python) python ;;
-*) fail "give one of: needs nats-server cargo-deny python" ;;
+go) go_tools ;;
+*) fail "give one of: needs nats-server cargo-deny python go" ;;
 esac

@@ -304,6 +304,12 @@ pub const BEAT_WRITE_BYTES: usize = 4 * 1024 * 1024;
 pub const TAIL_TRIM_BYTES: u64 = 16 * 1024 * 1024;
 /// Bytes of a receipt: an entry in base64, a proof of 40 hashes and a note.
 pub const RECEIPT_BYTES_MAX: usize = 512 * 1024;
+/// Receipts pulled in one go: some hundred bytes and a few milliseconds each.
+pub const RECEIPTS_PULL_MAX: usize = 256;
+/// How long one receipt is waited for: the report is recorded, so nobody should have to wait for its proof.
+pub const RECEIPT_ANSWER_MS: u64 = 1_000;
+/// How long `report --pending` waits for the checkpoint that covers what was recorded last.
+pub const RECEIPTS_WAIT_MS: u64 = 2_000;
 /// Bytes of a policy file, and lines in it: the specification asks for 32 logs, witnesses and groups.
 pub const POLICY_BYTES_MAX: usize = 256 * 1024;
 /// Bundles of 256 entries that an audit reads and checks at once, on all cores.

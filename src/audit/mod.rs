@@ -13,7 +13,6 @@ pub mod files;
 pub mod heads;
 pub mod judge;
 pub mod keys;
-pub mod page;
 pub mod report;
 pub mod sample;
 pub mod tree;
@@ -25,9 +24,11 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use crate::admit::screen::Trust;
 use crate::catalogue::registry::Registry;
 use crate::log::checkpoint::{Checkpoint, CheckpointFault};
-use crate::log::folder::{FolderFault, LogFolder};
+use crate::log::entry::leaf_hash;
+use crate::log::folder::{FolderFault, LogFolder, TileTree};
 use crate::log::note::{NoteFault, VerifierKey};
-use crate::log::tail::{TailFault, TailReader};
+use crate::log::tail::{LogReader, TailFault};
+use crate::log::tree::Hashes as _;
 use crate::projector::halt::Halt;
 use crate::sign::hex;
 
@@ -272,14 +273,21 @@ impl Audit<'_> {
         if !options.log.join("tail").exists() {
             return Ok(());
         }
-        let tail = match TailReader::open(&options.log) {
+        let tail = match LogReader::open(&options.log) {
             Ok(tail) => tail,
             Err(fault) => {
                 report.find(damaged(&fault));
                 return Ok(());
             }
         };
-        for item in tail.iter(report.size) {
+        if let Ok(false) = LogReader::index_holds(&options.log) {
+            let en =
+                "tail.index does not fit the tail: it is a cache, made anew at the next start, but somebody altered it";
+            let ko = "tail.index가 tail과 맞지 않습니다: 다음 시작 때 다시 만들어지는 색인이지만 누군가 바꾸었습니다";
+            report.find(Finding::new("tail-index-wrong", ko, en).file("tail.index"));
+        }
+        let mut tree = self.folder.tree(report.size);
+        for item in tail.iter(tail.tail_first()) {
             let (index, bytes) = match item {
                 Ok(item) => item,
                 Err(fault) => {
@@ -287,6 +295,10 @@ impl Audit<'_> {
                     return Ok(());
                 }
             };
+            if index < report.size {
+                published(&mut tree, index, &bytes, report);
+                continue;
+            }
             report.unproven += 1;
             let mut findings = Vec::new();
             let entry = entries::read(index, &bytes, &mut findings);
@@ -299,5 +311,19 @@ impl Audit<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// An entry of the tail that a checkpoint covers is the published one.
+fn published(tree: &mut TileTree<'_>, index: u64, bytes: &[u8], report: &mut Report) {
+    // A tile that cannot be read is found where it is compared.
+    let Ok(leaf) = tree.subtree(0, index) else { return };
+    if leaf != leaf_hash(bytes) {
+        let finding = Finding::new(
+            "tail-differs",
+            "tail 파일의 기록이 공개된 기록과 다릅니다",
+            "the entry in the tail is not the published one",
+        );
+        report.find(finding.at(index).file("tail"));
     }
 }

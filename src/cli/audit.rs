@@ -1,10 +1,11 @@
 //! `jindo audit`: a log folder against itself, offline; a one-page verdict, or JSON.
 
+mod page;
+
 use std::path::PathBuf;
 
 use super::exit::{Exit, could, usage};
-use super::{Context, Lang, out, progress};
-use crate::audit::page::{Tongue, page};
+use super::{Context, out, progress};
 use crate::audit::{AuditFault, Options};
 use crate::limits::CHECKPOINT_BYTES_MAX;
 use crate::sign::hex;
@@ -72,8 +73,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     if context.json {
         out::json(&report)?;
     } else {
-        let tongue = if context.lang == Lang::Ko { Tongue::Ko } else { Tongue::En };
-        out::text(&page(&report, tongue))?;
+        out::text(&page::page(&report, context))?;
     }
     Ok(if report.holds() { Exit::Ok } else { Exit::Found })
 }

@@ -129,8 +129,11 @@ pub fn file(path: &std::path::Path, error: &std::io::Error) -> Failure {
 /// The output is a closed pipe (`jindo status | head`): the reader has what it wanted.
 #[must_use]
 pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let broken = |kind| kind == std::io::ErrorKind::BrokenPipe;
     error.chain().any(|cause| {
-        cause.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+        cause.downcast_ref::<std::io::Error>().is_some_and(|io| broken(io.kind()))
+            || cause.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind).is_some_and(broken)
+            || matches!(cause.downcast_ref::<csv::Error>().map(csv::Error::kind), Some(csv::ErrorKind::Io(io)) if broken(io.kind()))
     })
 }
 
@@ -150,5 +153,18 @@ mod tests {
         let pipe = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
         assert!(is_broken_pipe(&anyhow::Error::new(pipe).context("writing")));
         assert!(!is_broken_pipe(&anyhow::anyhow!("else")));
+        // Found by a newcomer: `jindo export … | head -1` and `jindo replay --json | head -1` said "Broken pipe".
+        struct Closed;
+        impl std::io::Write for Closed {
+            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+                Err(std::io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let json = serde_json::to_writer(Closed, &["a"]).unwrap_err();
+        let csv = csv::Error::from(std::io::Error::from(std::io::ErrorKind::BrokenPipe));
+        assert!(is_broken_pipe(&json.into()) && is_broken_pipe(&csv.into()));
     }
 }

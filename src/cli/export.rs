@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::event::about::{Corrected, Retracted};
 use crate::event::envelope::{self, NewEvent};
 use crate::event::{Event, Time};
-use crate::log::tail::TailReader;
+use crate::log::tail::LogReader;
 use crate::publish::import::columns::{cell_text, get, guarded};
 
 use super::exit::{Exit, usage};
@@ -99,7 +99,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
 }
 
 /// The types wanted, in order.
-fn types(args: &Args, log: &TailReader, format: Format) -> anyhow::Result<Vec<String>> {
+fn types(args: &Args, log: &LogReader, format: Format) -> anyhow::Result<Vec<String>> {
     let named = args.kind.as_deref().map(kinds::schema).transpose()?.map(|schema| schema.kind.to_string());
     let Some(id) = &args.indicator else { return Ok(named.into_iter().collect()) };
     let registry = journal::registry(log)?;
@@ -125,7 +125,7 @@ fn types(args: &Args, log: &TailReader, format: Format) -> anyhow::Result<Vec<St
 }
 
 /// What was corrected and retracted, by agency and event id.
-fn fates(log: &TailReader) -> anyhow::Result<Fates> {
+fn fates(log: &LogReader) -> anyhow::Result<Fates> {
     let mut fates = Fates::new();
     let mut journal = Journal::new(log, Wanted::default());
     while let Some(item) = journal.advance()? {

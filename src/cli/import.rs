@@ -152,6 +152,20 @@ struct Refusal {
     outcome: Outcome,
 }
 
+impl Refusal {
+    /// Positions in the report become rows of the file.
+    fn of(batch: &Batch, mut outcome: Outcome) -> Self {
+        for fault in outcome.detail.as_array_mut().into_iter().flatten() {
+            let at = fault["event"].as_u64().and_then(|at| usize::try_from(at).ok());
+            if let Some(row) = at.and_then(|at| batch.rows.get(at)) {
+                fault["row"] = (*row).into();
+            }
+        }
+        let row_first = batch.rows.first().copied().unwrap_or_default();
+        Refusal { row_first, row_last: batch.row_last, outcome }
+    }
+}
+
 /// Refusals shown; the rest are counted.
 const REFUSALS_SHOWN: usize = 5;
 
@@ -169,7 +183,6 @@ fn send(
         sender.deliver(|_, _| {})?;
     }
     let row_done = if again { 0 } else { note.confirmed(import, checked, context) };
-    let mut row_first = row_done + 1;
     totals.skipped = import.sound_until(row_done, checked);
     let bar = bar(checked.sound, totals.skipped, context);
     let mut batches = import.batches(row_done, checked);
@@ -187,8 +200,11 @@ fn send(
         })?;
         for (batch, number) in round.iter().zip(numbers) {
             let outcome = delivery.get(&number).map(outcome);
-            let done = totals.take(batch, row_first, outcome)?;
-            row_first = batch.row_last + 1;
+            let rest = sound_rest(batch, outcome.as_ref());
+            let mut done = totals.take(batch, rest.len() as u64, outcome)?;
+            if !rest.is_empty() {
+                done = resend(import, sender, &rest, &mut totals)?;
+            }
             note.advance(batch.row_last, done);
         }
         note.save()?;
@@ -199,7 +215,30 @@ fn send(
         }
     }
     bar.finish_and_clear();
+    sender.receipts(std::time::Duration::ZERO);
     Ok(totals)
+}
+
+/// Rows of a refused batch that nothing is wrong with: one bad row does not keep the others out.
+fn sound_rest(batch: &Batch, outcome: Option<&Outcome>) -> Vec<u64> {
+    let Some(refused) = outcome.filter(|outcome| outcome.state == "refused") else { return Vec::new() };
+    let faults = refused.detail.as_array().map(Vec::as_slice).unwrap_or_default();
+    let position = |fault: &serde_json::Value| fault["event"].as_u64().and_then(|at| usize::try_from(at).ok());
+    let Some(bad) = faults.iter().map(position).collect::<Option<Vec<usize>>>().filter(|bad| !bad.is_empty()) else {
+        // Something is wrong with the whole report.
+        return Vec::new();
+    };
+    let sound = batch.rows.iter().enumerate().filter(|(at, _)| !bad.contains(at));
+    sound.map(|(_, row)| *row).collect()
+}
+
+/// Sends what is left of a refused batch; true where it is recorded.
+fn resend(import: &Import<'_>, sender: &mut Sender, rows: &[u64], totals: &mut Totals) -> anyhow::Result<bool> {
+    let Some(batch) = import.batch_of(rows) else { return Ok(false) };
+    let numbers = sender.enqueue(&[draft(import, &batch)])?;
+    let delivery = sender.deliver(|_, _| {})?;
+    let outcome = delivery.get(numbers.start()).map(outcome);
+    totals.take(&batch, 0, outcome)
 }
 
 fn draft(import: &Import<'_>, batch: &Batch) -> Draft {
@@ -207,8 +246,8 @@ fn draft(import: &Import<'_>, batch: &Batch) -> Draft {
 }
 
 impl Totals {
-    /// Counts one batch; true where its rows are recorded.
-    fn take(&mut self, batch: &Batch, row_first: u64, outcome: Option<Outcome>) -> anyhow::Result<bool> {
+    /// Counts one batch of which so many events are sent again; true where its rows are recorded.
+    fn take(&mut self, batch: &Batch, again: u64, outcome: Option<Outcome>) -> anyhow::Result<bool> {
         let events = batch.events as u64;
         let Some(outcome) = outcome else {
             self.unknown += events;
@@ -220,9 +259,9 @@ impl Totals {
             "accepted" => self.accepted += events,
             "duplicate" => self.duplicate += events,
             "refused" => {
-                self.refused += events;
+                self.refused += events - again;
                 if self.refusals.len() < REFUSALS_SHOWN {
-                    self.refusals.push(Refusal { row_first, row_last: batch.row_last, outcome });
+                    self.refusals.push(Refusal::of(batch, outcome));
                 }
                 return Ok(false);
             }

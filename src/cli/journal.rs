@@ -11,7 +11,7 @@ use crate::catalogue::registry::Registry;
 use crate::event::subject::Subject;
 use crate::event::{Day, Event, Time, envelope};
 use crate::log::entry::{Entry, Verdict};
-use crate::log::tail::{Entries, TailReader};
+use crate::log::tail::{Entries, LogReader};
 
 use super::Context;
 use super::exit::{could, usage};
@@ -115,8 +115,8 @@ pub fn folder(given: Option<&Path>, context: &Context) -> PathBuf {
 ///
 /// # Errors
 /// No log there, or a damaged one.
-pub fn open(dir: &Path) -> anyhow::Result<TailReader> {
-    TailReader::open(dir).map_err(|error| {
+pub fn open(dir: &Path) -> anyhow::Result<LogReader> {
+    LogReader::open(dir).map_err(|error| {
         could(format!("로그 {}: {error}", dir.display()), format!("log {}: {error}", dir.display()))
             .next("--log DIR 또는 --data DIR을 확인하세요.", "check --log DIR or --data DIR")
             .into()
@@ -126,7 +126,7 @@ pub fn open(dir: &Path) -> anyhow::Result<TailReader> {
 impl Journal {
     /// Reads a log from its beginning: governance before `from` counts too.
     #[must_use]
-    pub fn new(log: &TailReader, wanted: Wanted) -> Self {
+    pub fn new(log: &LogReader, wanted: Wanted) -> Self {
         Journal { entries: log.iter(0), registry: Registry::default(), wanted }
     }
 
@@ -239,7 +239,7 @@ impl Journal {
 ///
 /// # Errors
 /// A damaged entry.
-pub fn registry(log: &TailReader) -> anyhow::Result<Registry> {
+pub fn registry(log: &LogReader) -> anyhow::Result<Registry> {
     let mut journal = Journal::new(log, Wanted { kind: Some("no.such.kind".into()), ..Wanted::default() });
     while journal.advance()?.is_some() {}
     Ok(journal.registry)

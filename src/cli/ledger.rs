@@ -132,6 +132,19 @@ impl Ledger {
         }
     }
 
+    /// Asks `path` for text; `None` on 404.
+    ///
+    /// # Errors
+    /// Unreachable, refused (with the ledger's own words), or not UTF-8.
+    pub fn get_text(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<Option<String>> {
+        let (status, body) = self.fetch(path, query)?;
+        match status {
+            200 => Ok(Some(String::from_utf8(body)?)),
+            404 => Ok(None),
+            _ => Err(self.refused(path, status, &body).into()),
+        }
+    }
+
     /// Asks and gives status and body, whatever they are.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ pub mod nats_config;
 pub mod out;
 pub mod progress;
 pub mod rebuild;
+pub mod receipt;
 pub mod recover;
 pub mod replay;
 pub mod report;
@@ -26,6 +27,7 @@ pub mod sender;
 pub mod status;
 pub mod table;
 pub mod up;
+pub mod verify;
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
@@ -113,6 +115,8 @@ enum Verb {
     Export(export::Args),
     Status(status::Args),
     Replay(replay::Args),
+    Receipt(receipt::Args),
+    Verify(verify::Args),
     #[command(subcommand)]
     Catalogue(catalogue::Verb),
     Rebuild(rebuild::Args),
@@ -206,6 +210,8 @@ fn run_verb(verb: Verb, context: &Context) -> anyhow::Result<Exit> {
         Verb::Export(args) => export::run(args, context),
         Verb::Status(args) => status::run(args, context),
         Verb::Replay(args) => replay::run(args, context),
+        Verb::Receipt(args) => receipt::run(args, context),
+        Verb::Verify(args) => verify::run(args, context),
         Verb::Catalogue(verb) => catalogue::run(verb, context),
         Verb::Rebuild(args) => rebuild::run(args, context),
         Verb::Recover(args) => recover::run(args, context),

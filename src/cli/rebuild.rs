@@ -27,6 +27,13 @@ pub struct Args {
 pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let (log, store) = (context.data.join("log"), context.data.join("store"));
     let beside = context.data.join("store.rebuild");
+    if !log.exists() {
+        // A mistyped folder must not become a ledger.
+        let folder = log.display();
+        return Err(could(format!("로그 폴더 {folder}이(가) 없습니다"), format!("there is no log folder {folder}"))
+            .next("--data DIR을 확인하세요.", "check --data DIR")
+            .into());
+    }
     if beside.exists() {
         std::fs::remove_dir_all(&beside).map_err(|error| file(&beside, &error))?;
     }

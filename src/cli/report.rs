@@ -2,16 +2,21 @@
 //!
 //! Everything the schema can refuse is refused before anything is signed.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::event::envelope::{self, NewEvent};
 use crate::event::schema::{DataFault, Schema};
 use crate::event::{Time, personal};
+use crate::limits::RECEIPTS_WAIT_MS;
 use crate::publish::Draft;
 use crate::publish::import::{columns, event_id};
+use crate::publish::receipts::Pulled;
 
 use super::exit::{Exit, could, usage};
+use super::lang::Lang;
 use super::sender::{Outcome, Sender, Who, outcome, said};
 use super::{Context, kinds, out};
 
@@ -22,7 +27,7 @@ Examples:
   jindo report charger.installed --agency keco region=11 class=fast count=12
   jindo report charger.installed --fields                    what the type takes
   jindo report --types                                       every type
-  jindo report factory.deployed --agency keit --time 2026-03-02 --dry-run company=\"한빛정밀\" site=울산
+  jindo report factory.deployed --agency keit --time 2026-03-02 --dry-run name=\"한빛정밀\" site=울산 stage=operating
   jindo report report.retracted --agency keco retracts=0194f7a0-… reason=\"중복 보고\"
   jindo report --pending --agency keco                       settle what waits in the outbox
 
@@ -96,6 +101,8 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let last = delivery.last_key_value().map(|(_, delivered)| outcome(delivered));
     let last = last.ok_or_else(|| could("보낸 것이 없습니다", "nothing was sent"))?;
     show(&event.id, &last, context)?;
+    // Its own follows with the next checkpoint: whoever reports next, or asks with --pending, pulls it.
+    sender.receipts(Duration::ZERO);
     Ok(last.exit)
 }
 
@@ -114,7 +121,8 @@ fn show(id: &Uuid, outcome: &Outcome, context: &Context) -> anyhow::Result<()> {
 fn pending(who: &Who, context: &Context) -> anyhow::Result<Exit> {
     let mut sender = Sender::open(who, context)?;
     let delivery = sender.deliver(|_, _| {})?;
-    let mut exit = Exit::Ok;
+    let receipts = sender.receipts(Duration::from_millis(RECEIPTS_WAIT_MS));
+    let mut exit = if receipts.conflicts > 0 { Exit::Found } else { Exit::Ok };
     let outcomes: Vec<Outcome> = delivery.values().map(outcome).collect();
     for outcome in &outcomes {
         exit = exit.worst(outcome.exit);
@@ -126,6 +134,13 @@ fn pending(who: &Who, context: &Context) -> anyhow::Result<Exit> {
     } else {
         let lines: Vec<String> = outcomes.iter().map(|outcome| said(outcome, context)).collect();
         out::text(&lines.join("\n"))?;
+    }
+    let Pulled { kept, conflicts, owed } = receipts;
+    if kept + conflicts + owed > 0 {
+        match context.lang {
+            Lang::Ko => eprintln!("영수증: {kept}건 받음, {owed}건 남음, 성립하지 않음 {conflicts}건"),
+            Lang::En => eprintln!("receipts: {kept} fetched, {owed} still to come, {conflicts} that do not hold"),
+        }
     }
     Ok(exit)
 }
@@ -205,7 +220,6 @@ fn refused(schema: &Schema, faults: &[DataFault]) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::lang::Lang;
 
     fn context() -> Context {
         Context { lang: Lang::En, json: false, data: "data".into(), ledger: None, colour: false, width: None }

@@ -10,6 +10,7 @@ use tokio::runtime::Runtime;
 use crate::admit::reason::Reason;
 use crate::event::{Text, Time};
 use crate::limits::RECORDED_WAIT_MS;
+use crate::publish::receipts::{Pulled, pull};
 use crate::publish::{Delivered, Delivery, Draft, Outbox, ReportState, SendError, deliver};
 use crate::sign::KeyPair;
 use crate::store::progress::view::IndicatorsView;
@@ -117,6 +118,11 @@ impl Sender {
         let wait = Duration::from_millis(RECORDED_WAIT_MS);
         let delivery = deliver(&mut self.outbox, &self.link, &self.stream, wait, progress);
         self.runtime.block_on(delivery).map_err(|error: SendError| could(error.to_string(), error.to_string()).into())
+    }
+
+    /// Pulls receipts of what was recorded; waits up to `wait` for the newest.
+    pub fn receipts(&mut self, wait: Duration) -> Pulled {
+        self.runtime.block_on(pull(&mut self.outbox, &self.link, wait))
     }
 }
 
@@ -267,7 +273,9 @@ fn details(detail: &serde_json::Value) -> Vec<String> {
         Value::String(line) => vec![line.clone()],
         Value::Array(items) => items.iter().flat_map(details).collect(),
         Value::Object(fault) => {
-            let event = fault.get("event").and_then(Value::as_u64).map(|event| format!("event {event}: "));
+            let number = |name: &str| fault.get(name).and_then(Value::as_u64);
+            let row = number("row").map(|row| format!("row {row}: "));
+            let event = row.or_else(|| number("event").map(|event| format!("event {event}: ")));
             let told = fault.get("detail").and_then(Value::as_str).map(str::to_owned);
             vec![format!("{}{}", event.unwrap_or_default(), told.unwrap_or_else(|| detail.to_string()))]
         }

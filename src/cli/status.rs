@@ -232,7 +232,7 @@ fn last(indicator: &IndicatorView, lang: Lang) -> String {
     text
 }
 
-const CSV_COLUMNS: [&str; 25] = [
+const CSV_COLUMNS: [&str; 31] = [
     "id",
     "row",
     "area",
@@ -258,6 +258,12 @@ const CSV_COLUMNS: [&str; 25] = [
     "known_at",
     "size",
     "proven_size",
+    "period",
+    "due_as_printed",
+    "target_confirmed",
+    "target_approximate",
+    "public_source",
+    "simulated",
 ];
 
 fn csv(indicators: &[IndicatorView]) -> anyhow::Result<()> {
@@ -269,7 +275,7 @@ fn csv(indicators: &[IndicatorView]) -> anyhow::Result<()> {
     Ok(writer.flush()?)
 }
 
-fn csv_row(view: &IndicatorView) -> [String; 25] {
+fn csv_row(view: &IndicatorView) -> [String; 31] {
     fn said<T: ToString>(value: Option<T>) -> String {
         value.map(|value| value.to_string()).unwrap_or_default()
     }
@@ -302,6 +308,12 @@ fn csv_row(view: &IndicatorView) -> [String; 25] {
         said(view.known_at),
         view.size.to_string(),
         view.proven_size.to_string(),
+        view.figure_period.clone().unwrap_or_default(),
+        said(target.and_then(|target| target.current.due_as_printed.clone())),
+        said(target.map(|target| target.current.confirmed)),
+        said(target.map(|target| target.current.approximate)),
+        view.public_source.to_string(),
+        view.simulated.to_string(),
     ]
 }
 

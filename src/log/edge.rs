@@ -24,8 +24,8 @@ impl Edge {
         let mut levels = Vec::new();
         for level in (0..).take_while(|level| TileKind::Hashes(*level).count(size) > 0) {
             let count = TileKind::Hashes(level).count(size);
-            let partial = count % WIDTH > 0;
-            levels.push(if partial { folder.hashes(level, count / WIDTH, size)? } else { Vec::new() });
+            let full = count.is_multiple_of(WIDTH);
+            levels.push(if full { Vec::new() } else { folder.hashes(level, count / WIDTH, size)? });
         }
         Ok(Edge { frontier, levels })
     }

@@ -155,6 +155,19 @@ impl LogFolder {
         Ok(entries.into_iter().take(usize::from(tile.width)).map(<[u8]>::to_vec).collect())
     }
 
+    /// One entry of a log of `size` entries.
+    ///
+    /// # Errors
+    /// As [`LogFolder::hashes`].
+    pub fn entry(&self, index: u64, size: u64) -> Result<Vec<u8>, FolderFault> {
+        let tile = self.tile(TileKind::Entries, index / WIDTH, size)?;
+        let (bytes, found) = self.bytes(tile, size)?;
+        let entry =
+            tile::bundle(&bytes, found.width).and_then(|entries| entries.get((index % WIDTH) as usize).copied());
+        let damaged = || FolderFault::Damaged { path: self.path(found), why: "it does not hold its number of entries" };
+        entry.filter(|_| index < size).map(<[u8]>::to_vec).ok_or_else(damaged)
+    }
+
     fn tile(&self, kind: TileKind, index: u64, size: u64) -> Result<Tile, FolderFault> {
         let none = Tile { kind, index, width: WIDTH as u16 };
         Tile::at(kind, index, size).ok_or_else(|| FolderFault::Missing { path: self.path(none), size })

@@ -3,6 +3,7 @@
 //! - [`entry`], [`tail`]: what is kept of a message, and where it is kept first.
 //! - [`tile`], [`tree`], [`frontier`]: the RFC 6962 tree as C2SP tiles, and proofs over it. No I/O.
 //! - [`note`], [`checkpoint`]: signed notes, and the one that states a log's size and root.
+//! - [`receipt`]: that one entry is in the log, provable offline; [`policy`]: whose word that takes.
 //! - [`folder`] reads the log folder; [`publish`] is the beat that writes it, through [`disk`].
 //!
 //! The log knows bytes and indexes. It never judges a report ([`crate::admit`]) and never folds one.
@@ -15,7 +16,9 @@ mod entry_parse;
 pub mod folder;
 pub mod frontier;
 pub mod note;
+pub mod policy;
 pub mod publish;
+pub mod receipt;
 pub mod tail;
 pub mod tile;
 pub mod tree;

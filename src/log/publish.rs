@@ -20,7 +20,7 @@ use super::edge::{Edge, tile_bytes};
 use super::entry::leaf_hash;
 use super::folder::{CHECKPOINT, FolderFault, LogFolder, VKEY};
 use super::note::{self, KeyKind, NoteFault, VerifierKey};
-use super::tail::{TailFault, TailReader};
+use super::tail::{LogReader, TailFault};
 use super::tile::{self, Tile, TileKind, WIDTH};
 use super::tree;
 use crate::event::{Day, Time};
@@ -207,7 +207,7 @@ impl Publisher {
         disk: Box<dyn Disk>,
         origin: &str,
         key: Arc<KeyPair>,
-        log: &TailReader,
+        log: &LogReader,
     ) -> Result<Self, BeatFault> {
         let vkey = VerifierKey::of_pair(origin, KeyKind::Log, &key)?;
         if folder.vkey()?.is_some_and(|text| text != vkey.to_string()) {
@@ -235,7 +235,7 @@ impl Publisher {
 
     /// Whether a beat would do something.
     #[must_use]
-    pub fn is_due(&self, log: &TailReader) -> bool {
+    pub fn is_due(&self, log: &LogReader) -> bool {
         self.published.size < log.size()
     }
 
@@ -245,7 +245,7 @@ impl Publisher {
     /// [`BeatFault`]; the next beat does again what this one did not end.
     pub fn beat(
         &mut self,
-        log: &TailReader,
+        log: &LogReader,
         fence: &mut dyn Fence,
         cosigners: &mut dyn Cosigners,
         now: Time,
@@ -272,7 +272,7 @@ impl Publisher {
     }
 
     /// Writes bundles and tiles of the entries from the edge to `size`.
-    fn lay(&mut self, log: &TailReader, size: u64) -> Result<Edge, BeatFault> {
+    fn lay(&mut self, log: &LogReader, size: u64) -> Result<Edge, BeatFault> {
         let mut edge = self.edge.clone();
         let start = edge.size() - edge.size() % WIDTH;
         let mut laid =

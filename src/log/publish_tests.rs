@@ -422,20 +422,22 @@ fn folders_that_do_not_fit_the_log() {
     assert!(matches!(with(&flip("vkey", 3)), BeatFault::OtherKey));
     let gone = with(&|dir| std::fs::remove_file(dir.join("tile/1/000.p/1")).unwrap());
     assert!(matches!(gone, BeatFault::Folder(FolderFault::Missing { .. })) && gone.is_finding(), "{gone}");
-    let cut = with(&|dir| {
-        std::fs::remove_file(dir.join("tail")).unwrap();
-        let (mut tail, _) = Tail::open(dir).unwrap();
-        grow(&mut tail, 299);
-    });
+    let replaced = |dir: &Path, fill: &dyn Fn(&mut Tail)| {
+        let other = TempDir::new().unwrap();
+        let (mut tail, _) = Tail::open(other.path()).unwrap();
+        fill(&mut tail);
+        std::fs::copy(other.path().join("tail"), dir.join("tail")).unwrap();
+    };
+    let cut = with(&|dir| replaced(dir, &|tail| grow(tail, 299)));
     assert!(matches!(cut, BeatFault::Cut { published: 300, size: 299 }), "{cut}");
     let altered = with(&|dir| {
-        std::fs::remove_file(dir.join("tail")).unwrap();
-        let (mut tail, _) = Tail::open(dir).unwrap();
-        grow(&mut tail, 260);
-        let (mut other, time) = entry(260);
-        other.extend(b"!");
-        tail.append(&[other], &[time]).unwrap();
-        grow(&mut tail, 39);
+        replaced(dir, &|tail| {
+            grow(tail, 260);
+            let (mut other, time) = entry(260);
+            other.extend(b"!");
+            tail.append(&[other], &[time]).unwrap();
+            grow(tail, 39);
+        });
     });
     assert!(matches!(altered, BeatFault::Altered { index: 260 }), "{altered}");
 }

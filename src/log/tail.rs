@@ -1,5 +1,6 @@
 //! `log/tail`: the file every entry is appended to before anything else happens with it. It is the record: read models
-//! that disagree with it are wrong.
+//! that disagree with it are wrong. Once a published checkpoint covers entries, and the log's bundles hold them, they may leave
+//! it ([`Tail::trim`]); readers take them from the bundles then and notice nothing.
 //!
 //! One writer, held by a lock on `tail.lock`; any number of readers. An append is one write and one fdatasync; an error in
 //! either poisons the tail, for after a failed fsync nobody knows what is on disk. It never changes an entry, never drops
@@ -8,25 +9,31 @@
 mod frame;
 mod reader;
 mod rows;
+mod segment;
+mod trim;
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{File, TryLockError},
     io,
     os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-pub use reader::{Entries, TailReader};
+pub use reader::{Entries, LogReader};
 
 use self::{
-    frame::{HEAD, MAGIC, START, Scan, Window},
-    rows::{ROW, Row, RowMaker, Rows, Trusted, lost, trusted},
+    frame::{HEAD, MAGIC, Scan, Window},
+    rows::{Below, ROW, Row, RowMaker, Rows, Trusted, lost, trusted},
+    segment::Segment,
 };
-use super::entry_parse::peek;
+use super::{
+    entry_parse::peek,
+    folder::{CHECKPOINT, FolderFault, LogFolder},
+};
 use crate::{event::Time, limits::ENTRY_BYTES_MAX};
 
 const FILE_TAIL: &str = "tail";
@@ -91,6 +98,21 @@ pub enum TailFault {
         /// Which entry.
         index: u64,
     },
+    /// The log's bundles.
+    #[error(transparent)]
+    Folder(#[from] FolderFault),
+    /// A bundle that holds something else than the entry due.
+    #[error("the bundles of the log hold something else than entry {index}: restore them from a copy")]
+    BadBundle {
+        /// The entry due.
+        index: u64,
+    },
+    /// Entries were published, and those that are not are gone.
+    #[error(
+        "{} is missing beside a published checkpoint: restore it from a copy. It holds entries that no checkpoint covers, and \
+         without it nobody can go on with this log", .0.display()
+    )]
+    Gone(PathBuf),
     /// Past the end.
     #[error("there is no entry {index}: the log has {size}, numbered from 0")]
     Beyond {
@@ -133,7 +155,8 @@ pub struct Opened {
 /// The one writer of a log's tail.
 #[derive(Debug)]
 pub struct Tail {
-    tail: Arc<File>,
+    /// Replaced when it is cut; readers share the place.
+    place: Arc<RwLock<Arc<Segment>>>,
     index: Arc<File>,
     path: PathBuf,
     index_path: Arc<Path>,
@@ -158,8 +181,8 @@ impl Tail {
         let lock = lock(&dir.join(FILE_LOCK))?;
         let path = dir.join(FILE_TAIL);
         create_tail(dir, &path)?;
-        let tail = open_tail(File::options().read(true).write(true), &path)?;
-        let length = tail.metadata().map_err(|error| TailFault::io("read", &path, error))?.len();
+        let tail = Segment::open(File::options().read(true).write(true), &path)?;
+        let length = tail.end().map_err(|error| TailFault::io("read", &path, error))?;
         let index_path: Arc<Path> = dir.join(FILE_INDEX).into();
         let index = File::options().read(true).write(true).create(true).truncate(false).open(&index_path);
         let index = index.map_err(|error| TailFault::io("open", &index_path, error))?;
@@ -173,11 +196,13 @@ impl Tail {
             return Err(TailFault::Damaged { path, offset: end, index: size });
         }
         if end < length {
-            tail.set_len(end).and_then(|()| tail.sync_all()).map_err(|error| TailFault::io("cut", &path, error))?;
+            let cut = |file: &File| file.set_len(tail.place(end).unwrap_or(u64::MAX)).and_then(|()| file.sync_all());
+            tail.file().and_then(cut).map_err(|error| TailFault::io("cut", &path, error))?;
         }
-        write_rows(&index, from, &maker.rows).map_err(|error| TailFault::io("write", &index_path, error))?;
+        let below = if from.below { Vec::new() } else { Below::new(LogFolder::new(dir), tail.base).rows()? };
+        write_rows(&index, from, &below, &maker.rows).map_err(|error| TailFault::io("write", &index_path, error))?;
         let tail = Tail {
-            tail: Arc::new(tail),
+            place: Arc::new(RwLock::new(Arc::new(tail))),
             index: Arc::new(index),
             path,
             index_path,
@@ -198,18 +223,23 @@ impl Tail {
 
     /// A reader that sees what this writer appends.
     #[must_use]
-    pub fn reader(&self) -> TailReader {
-        TailReader {
-            tail: self.tail.clone(),
+    pub fn reader(&self) -> LogReader {
+        LogReader {
+            place: self.place.clone(),
             path: self.path.clone().into(),
             rows: Rows {
                 file: Some(self.index.clone()),
                 path: self.index_path.clone(),
                 in_file: None,
                 made: Arc::new(Vec::new()),
+                below: None,
             },
             size: self.size.clone(),
         }
+    }
+
+    fn segment(&self) -> Arc<Segment> {
+        self.place.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Appends entries with their `recorded` times: all of them are on disk when it returns.
@@ -237,9 +267,12 @@ impl Tail {
         }
         // Poisoned unless everything below succeeds: an error may leave any part of the bytes on disk.
         self.poisoned = true;
-        self.check_place()?;
-        self.tail.write_all_at(&frames, self.end).map_err(|error| TailFault::io("append to", &self.path, error))?;
-        self.tail.sync_data().map_err(|error| TailFault::io("sync", &self.path, error))?;
+        let segment = self.segment();
+        self.check_place(&segment)?;
+        let place = segment.place(self.end).ok_or_else(|| TailFault::Moved(self.path.clone()))?;
+        let append = |file: &File| file.write_all_at(&frames, place);
+        segment.file().and_then(append).map_err(|error| TailFault::io("append to", &self.path, error))?;
+        segment.file().and_then(File::sync_data).map_err(|error| TailFault::io("sync", &self.path, error))?;
         // Rows follow the sync: readers find no entry that a crash could still take back.
         let write = self.index.write_all_at(&rows, size * ROW);
         write.map_err(|error| TailFault::io("append to", &self.index_path, error))?;
@@ -251,10 +284,10 @@ impl Tail {
     }
 
     /// A removed or replaced file would take appends that nobody finds again.
-    fn check_place(&self) -> Result<(), TailFault> {
-        let own = self.tail.metadata().map_err(|error| TailFault::io("read", &self.path, error))?;
+    fn check_place(&self, segment: &Segment) -> Result<(), TailFault> {
+        let own = segment.metadata().map_err(|error| TailFault::io("read", &self.path, error))?;
         let there = std::fs::metadata(&self.path).map_err(|_| TailFault::Moved(self.path.clone()))?;
-        if (own.dev(), own.ino()) != (there.dev(), there.ino()) || own.len() != self.end {
+        if (own.dev(), own.ino()) != (there.dev(), there.ino()) || Some(own.len()) != segment.place(self.end) {
             return Err(TailFault::Moved(self.path.clone()));
         }
         Ok(())
@@ -297,6 +330,9 @@ fn create_tail(dir: &Path, path: &Path) -> Result<(), TailFault> {
     if exists {
         return Ok(());
     }
+    if dir.join(CHECKPOINT).exists() {
+        return Err(TailFault::Gone(path.to_owned()));
+    }
     let fresh = dir.join("tail.new");
     let make = || -> io::Result<()> {
         let file = File::create(&fresh)?;
@@ -308,26 +344,12 @@ fn create_tail(dir: &Path, path: &Path) -> Result<(), TailFault> {
     make().map_err(|error| TailFault::io("make", path, error))
 }
 
-/// Opens the tail and checks its first bytes.
-fn open_tail(options: &OpenOptions, path: &Path) -> Result<File, TailFault> {
-    let file = options.open(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => TailFault::Missing(path.to_owned()),
-        _ => TailFault::io("open", path, error),
-    })?;
-    let mut magic = [0; START as usize];
-    match file.read_exact_at(&mut magic, 0) {
-        Ok(()) if magic == *MAGIC => Ok(file),
-        Ok(()) => Err(TailFault::NotATail(path.to_owned())),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(TailFault::NotATail(path.to_owned())),
-        Err(error) => Err(TailFault::io("read", path, error)),
-    }
-}
-
-/// Makes `tail.index` exactly the trusted rows and those made behind them.
-fn write_rows(index: &File, from: Trusted, rows: &[Row]) -> io::Result<()> {
-    let bytes: Vec<u8> = rows.iter().flat_map(|row| row.to_bytes()).collect();
-    index.set_len(from.rows * ROW)?;
-    index.write_all_at(&bytes, from.rows * ROW)
+/// Makes `tail.index` exactly the trusted rows, those of entries in bundles where they are not trusted, and those made behind.
+fn write_rows(index: &File, from: Trusted, below: &[Row], rows: &[Row]) -> io::Result<()> {
+    let keep = if from.below { from.rows } else { 0 };
+    let bytes: Vec<u8> = below.iter().chain(rows).flat_map(|row| row.to_bytes()).collect();
+    index.set_len(keep * ROW)?;
+    index.write_all_at(&bytes, keep * ROW)
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ fn folder(appends: &[u64], body: usize) -> TempDir {
     dir
 }
 
-fn check_all(reader: &TailReader, size: u64, body: usize) {
+fn check_all(reader: &LogReader, size: u64, body: usize) {
     assert_eq!(reader.size(), size);
     let read: Vec<(u64, Vec<u8>)> = reader.iter(0).collect::<Result<_, _>>().unwrap();
     assert_eq!(read.len() as u64, size);
@@ -61,7 +61,7 @@ fn index_path(dir: &TempDir) -> PathBuf {
 
 /// Offsets of the frames, and the end.
 fn offsets(dir: &TempDir) -> Vec<u64> {
-    let reader = TailReader::open(dir.path()).unwrap();
+    let reader = LogReader::open(dir.path()).unwrap();
     let mut offsets: Vec<u64> = (0..reader.size()).map(|index| reader.rows.get(index).unwrap().offset).collect();
     offsets.push(std::fs::metadata(tail_path(dir)).unwrap().len());
     offsets
@@ -83,7 +83,7 @@ fn what_is_appended_is_read_here_and_after_opening_again() {
     append(&mut tail, 40, 10);
     tail.append(&[], &[]).unwrap();
     check_all(&reader, 43, 10);
-    let alone = TailReader::open(dir.path()).unwrap();
+    let alone = LogReader::open(dir.path()).unwrap();
     check_all(&alone, 43, 10);
     append(&mut tail, 1, 10);
     assert_eq!((alone.size(), reader.size()), (43, 44));
@@ -101,9 +101,9 @@ fn what_is_appended_is_read_here_and_after_opening_again() {
 fn reads_on_over_buffers() {
     // 60 entries of 50 KB are three reads of a megabyte.
     let dir = folder(&[60], 50_000);
-    check_all(&TailReader::open(dir.path()).unwrap(), 60, 50_000);
+    check_all(&LogReader::open(dir.path()).unwrap(), 60, 50_000);
     std::fs::remove_file(index_path(&dir)).unwrap();
-    check_all(&TailReader::open(dir.path()).unwrap(), 60, 50_000);
+    check_all(&LogReader::open(dir.path()).unwrap(), 60, 50_000);
     let (tail, opened) = Tail::open(dir.path()).unwrap();
     assert_eq!(opened.size, 60);
     check_all(&tail.reader(), 60, 50_000);
@@ -112,7 +112,7 @@ fn reads_on_over_buffers() {
 #[test]
 fn size_at_counts_by_the_running_maximum() {
     let dir = folder(&[20], 1);
-    let reader = TailReader::open(dir.path()).unwrap();
+    let reader = LogReader::open(dir.path()).unwrap();
     let times: Vec<Time> = (0..20).map(|index| reader.recorded(index).unwrap()).collect();
     assert!(times.is_sorted() && times.windows(2).any(|pair| pair[0] == pair[1]));
     for time in times.iter().flat_map(|time| [time.plus_ns(-1), *time, time.plus_ns(1)]) {
@@ -126,7 +126,7 @@ fn one_writer() {
     let dir = folder(&[1], 1);
     let (_tail, _) = Tail::open(dir.path()).unwrap();
     assert!(matches!(Tail::open(dir.path()), Err(TailFault::Locked(_))));
-    check_all(&TailReader::open(dir.path()).unwrap(), 1, 1);
+    check_all(&LogReader::open(dir.path()).unwrap(), 1, 1);
 }
 
 /// A crash during the last append leaves any part of it: wherever the file ends or whatever bytes there are zeros.
@@ -148,7 +148,7 @@ fn an_append_that_never_ended_is_cut_off() {
             // Rows of that append were never written: its sync did not return.
             std::fs::write(index_path(&dir), &rows[..4 * 16]).unwrap();
             let size = offsets.iter().filter(|offset| **offset <= end).count() as u64 - 1;
-            check_all(&TailReader::open(dir.path()).unwrap(), size, 10);
+            check_all(&LogReader::open(dir.path()).unwrap(), size, 10);
             let (mut tail, opened) = Tail::open(dir.path()).unwrap();
             let torn_bytes = torn.len() as u64 - offsets[size as usize];
             assert_eq!(opened, Opened { size, torn_bytes }, "{end} {zeros}");
@@ -180,14 +180,14 @@ fn damage_is_never_cut_off() {
             Err(TailFault::Damaged { offset, index, .. }) => {
                 assert_eq!((offset, index), (offsets[damaged], damaged as u64));
                 assert_eq!(std::fs::read(tail_path(&dir)).unwrap(), before);
-                assert!(matches!(TailReader::open(dir.path()), Err(TailFault::Damaged { .. })));
+                assert!(matches!(LogReader::open(dir.path()), Err(TailFault::Damaged { .. })));
             }
             other => assert_eq!((damaged, other.unwrap().size), (6, 6)),
         }
         // With rows the damage is found on opening or on reading, the last append's too.
         let dir = folder(&[2, 2, 2, 1], 10);
         flip(&tail_path(&dir), at);
-        match TailReader::open(dir.path()) {
+        match LogReader::open(dir.path()) {
             Err(TailFault::Damaged { index, .. }) => assert_eq!(index, damaged as u64),
             Err(other) => panic!("{other}"),
             Ok(reader) => {
@@ -232,7 +232,7 @@ fn the_index_is_made_anew_on_doubt() {
     ] {
         let dir = folder(&appends, 10);
         std::fs::write(index_path(&dir), &bytes).unwrap();
-        check_all(&TailReader::open(dir.path()).unwrap_or_else(|fault| panic!("{name}: {fault}")), 60, 10);
+        check_all(&LogReader::open(dir.path()).unwrap_or_else(|fault| panic!("{name}: {fault}")), 60, 10);
         let (tail, opened) = Tail::open(dir.path()).unwrap();
         assert_eq!(opened, Opened { size: 60, torn_bytes: 0 }, "{name}");
         check_all(&tail.reader(), 60, 10);
@@ -243,9 +243,9 @@ fn the_index_is_made_anew_on_doubt() {
 #[test]
 fn files_that_are_gone_or_others() {
     let empty = TempDir::new().unwrap();
-    assert!(matches!(TailReader::open(empty.path()), Err(TailFault::Missing(_))));
+    assert!(matches!(LogReader::open(empty.path()), Err(TailFault::Missing(_))));
     std::fs::write(empty.path().join(FILE_TAIL), b"jindo").unwrap();
-    assert!(matches!(TailReader::open(empty.path()), Err(TailFault::NotATail(_))));
+    assert!(matches!(LogReader::open(empty.path()), Err(TailFault::NotATail(_))));
     assert!(matches!(Tail::open(empty.path()), Err(TailFault::NotATail(_))));
     std::fs::write(empty.path().join(FILE_TAIL), b"jindo-tail/v2\n").unwrap();
     assert!(matches!(Tail::open(empty.path()), Err(TailFault::NotATail(_))));
@@ -328,7 +328,7 @@ proptest! {
         let at = at.index(bytes.len());
         bytes[at] ^= mask;
         std::fs::write(&path, bytes).unwrap();
-        if let Ok(reader) = TailReader::open(dir.path()) {
+        if let Ok(reader) = LogReader::open(dir.path()) {
             prop_assert_eq!(reader.size(), size);
             let read: Result<Vec<_>, _> = reader.iter(0).collect();
             match read {

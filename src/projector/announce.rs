@@ -22,6 +22,8 @@ use crate::stream::{Link, declare};
 
 /// What was told of an indicator: its mark, and whether all entries counted were proven then.
 type Told = HashMap<String, (u64, bool)>;
+/// What is to be told: id, mark and proof, JSON.
+type Telling = Vec<(String, (u64, bool), Vec<u8>)>;
 
 /// Announces until the shared handle is gone.
 pub async fn announce(link: Link, shared: Shared) {
@@ -86,8 +88,8 @@ async fn round(bucket: &kv::Store, shared: &Shared, today: Day, told: &mut Told)
     Ok(())
 }
 
-/// Indicators that changed since they were told, or are proven now and were not then: id, mark, JSON.
-fn values(shared: &Shared, today: Day, told: &Told) -> Result<Vec<(String, (u64, bool), Vec<u8>)>, Halt> {
+/// Indicators that changed since they were told, or are proven now and were not then.
+fn values(shared: &Shared, today: Day, told: &Told) -> Result<Telling, Halt> {
     let view = shared.reader().view();
     let registry = shared.registry();
     let size = view.position().size;

@@ -22,7 +22,7 @@ use crate::catalogue::registry::Registry;
 use crate::event::Time;
 use crate::limits::{COMMIT_BYTES_MAX, COMMIT_EVENTS_MAX, COMMIT_MESSAGES_MAX, STATE_DIGEST_EVERY};
 use crate::log::entry::{Entry, Kept};
-use crate::log::tail::{Tail, TailReader};
+use crate::log::tail::{LogReader, Tail};
 use crate::store::Reader;
 
 /// An entry with what screening found, under which registry.
@@ -36,7 +36,7 @@ pub struct Ready {
 /// The writer of one ledger.
 pub struct Core {
     tail: Tail,
-    log: TailReader,
+    log: LogReader,
     folding: Folding,
 }
 
@@ -101,6 +101,14 @@ impl Core {
         self.tail.size()
     }
 
+    /// Cuts off the tail what a published checkpoint covers, where it is worth it ([`Tail::trim`]).
+    ///
+    /// # Errors
+    /// [`Halt::Tail`]; the log is whole all the same.
+    pub fn trim(&mut self, covered: u64) -> Result<bool, Halt> {
+        Ok(self.tail.trim(covered)?)
+    }
+
     /// The registry as of now.
     #[must_use]
     pub fn registry(&self) -> Arc<Registry> {
@@ -115,7 +123,7 @@ impl Core {
 
     /// Reads the log.
     #[must_use]
-    pub fn log(&self) -> TailReader {
+    pub fn log(&self) -> LogReader {
         self.log.clone()
     }
 

@@ -31,7 +31,7 @@ use crate::limits::{
 use crate::log::Arrival;
 use crate::log::entry::{Entry, EntryFault, HEADER_RECOVERED};
 use crate::log::folder::{FolderFault, LogFolder};
-use crate::log::tail::{Tail, TailFault, TailReader};
+use crate::log::tail::{LogReader, Tail, TailFault};
 use crate::stream::succession::{self, Stage, number_of, recover_subject};
 use crate::stream::{Link, Outgoing, ReadError, StreamError, append::append_within, past, read, stream_name};
 
@@ -236,7 +236,7 @@ fn wrong_with(found: &Survey) -> Option<Wrong> {
 async fn compare(
     given: &Recover<'_>,
     name: &str,
-    log: &TailReader,
+    log: &LogReader,
     run: std::ops::Range<u64>,
     brought: &Brought,
     watch: Watch<'_>,
@@ -261,7 +261,7 @@ struct Place {
 }
 
 impl Place {
-    async fn find(given: &Recover<'_>, log: &TailReader) -> Result<Self, RecoverError> {
+    async fn find(given: &Recover<'_>, log: &LogReader) -> Result<Self, RecoverError> {
         let size = log.size();
         if size == 0 {
             return Err(RecoverError::Empty);
@@ -307,7 +307,7 @@ impl Place {
     async fn surveys(
         &self,
         given: &Recover<'_>,
-        log: &TailReader,
+        log: &LogReader,
         watch: Watch<'_>,
     ) -> Result<Vec<Survey>, RecoverError> {
         let brought = self.brought(log)?;
@@ -321,7 +321,7 @@ impl Place {
     }
 
     /// What the log has from earlier recoveries, by stream. The first stream holds none.
-    fn brought(&self, log: &TailReader) -> Result<HashMap<String, Brought>, RecoverError> {
+    fn brought(&self, log: &LogReader) -> Result<HashMap<String, Brought>, RecoverError> {
         let mut brought: HashMap<String, Brought> = HashMap::new();
         let first = self.runs.first().map_or(self.size, |(_, run)| run.end);
         for item in log.iter(first) {

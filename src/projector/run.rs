@@ -120,7 +120,8 @@ impl Projector {
             .name("screen".to_owned())
             .spawn(move || screen_loop(arrivals, size, &screening_registry, &screened))
             .map_err(|error| thread_failed(&error))?;
-        let committer = Committer { core: Some(core), ledger, shared: shared.clone(), registry, mended: None };
+        let committer =
+            Committer { core: Some(core), ledger, shared: shared.clone(), registry, mended: None, uncut: false };
         let (hold, held) = std::sync::mpsc::channel();
         let committing = std::thread::Builder::new()
             .name("commit".to_owned())
@@ -247,6 +248,8 @@ struct Committer {
     registry: Arc<Mutex<Arc<Registry>>>,
     /// When readers' doubt was last answered.
     mended: Option<Instant>,
+    /// The tail could not be cut: not tried again.
+    uncut: bool,
 }
 
 impl Committer {
@@ -263,6 +266,7 @@ impl Committer {
                 Err(RecvTimeoutError::Timeout) => Ok(()),
                 Err(RecvTimeoutError::Disconnected) => break,
             };
+            self.trim();
             if let Err(halt) = done.and_then(|()| self.mend()) {
                 tracing::error!(%halt, "intake halted");
                 self.shared.set_health(Health::Halted(halt.to_string()));
@@ -287,6 +291,19 @@ impl Committer {
             Err(halt) => return Err(halt),
         }
         self.show()
+    }
+
+    /// What checkpoints cover may leave the tail. A tail that stays long harms nobody.
+    fn trim(&mut self) {
+        let Some(core) = self.core.as_mut().filter(|_| !self.uncut) else { return };
+        match core.trim(self.shared.proven_size()) {
+            Ok(true) => tracing::info!(size = core.size(), "the tail was cut: the log's bundles hold what left it"),
+            Ok(false) => {}
+            Err(halt) => {
+                tracing::warn!(%halt, "the tail cannot be cut");
+                self.uncut = true;
+            }
+        }
     }
 
     fn show(&self) -> Result<(), Halt> {

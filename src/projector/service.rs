@@ -1,17 +1,21 @@
-//! The NATS service `jindo`: endpoint `jindo.status` tells publishers what became of their reports.
+//! The NATS service `jindo`: endpoint `jindo.status` tells publishers what became of their reports, `jindo.receipt` proves it.
 //!
-//! Question and answer are [`StatusQuestion`] and [`StatusAnswer`]; a report is named by the SHA-256 of its compact JWS.
+//! Questions and answers are [`StatusQuestion`], [`StatusAnswer`], [`ReceiptQuestion`] and [`ReceiptAnswer`]; a report is named
+//! by the SHA-256 of its compact JWS.
 
 use std::collections::BTreeMap;
 
+use async_nats::service::endpoint::Endpoint;
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
+use super::receipts::{self, Name, NoReceipt};
 use super::shared::{Health, Shared};
 use crate::fold::lookup::signature_key;
 use crate::fold::rows::{Fault, Rows as _};
 use crate::limits::STATUS_ASK_MAX;
 use crate::log::entry::{Entry, Verdict};
+use crate::publish::receipts::{RECEIPT_SUBJECT, ReceiptAnswer, ReceiptQuestion};
 use crate::publish::status::{ReportState, STATUS_SUBJECT, StatusAnswer, StatusQuestion};
 use crate::sign::hex;
 use crate::stream::{Link, StreamError, read};
@@ -25,7 +29,13 @@ pub async fn serve(link: Link, shared: Shared, stream: String) -> Result<(), Str
     let failed = |why: String| StreamError::NoAnswer { what: format!("service {STATUS_SUBJECT}"), why };
     let service = link.client.service_builder().description("jindo: what became of a report");
     let service = service.start("jindo", env!("CARGO_PKG_VERSION")).await.map_err(|error| failed(error.to_string()))?;
-    let mut requests = service.endpoint(STATUS_SUBJECT).await.map_err(|error| failed(error.to_string()))?;
+    let statuses = service.endpoint(STATUS_SUBJECT).await.map_err(|error| failed(error.to_string()))?;
+    let receipts = service.endpoint(RECEIPT_SUBJECT).await.map_err(|error| failed(error.to_string()))?;
+    tokio::join!(serve_status(link, shared.clone(), stream, statuses), serve_receipts(shared, receipts));
+    Ok(())
+}
+
+async fn serve_status(link: Link, shared: Shared, stream: String, mut requests: Endpoint) {
     while let Some(request) = requests.next().await {
         // Where the stream stood when the question was read: what is in the log by then and not known was never stored.
         let last = read::extent(&link, &stream).await.map(|extent| extent.last).ok();
@@ -39,7 +49,37 @@ pub async fn serve(link: Link, shared: Shared, stream: String) -> Result<(), Str
             tracing::debug!(%error, "nobody took the answer");
         }
     }
-    Ok(())
+}
+
+async fn serve_receipts(shared: Shared, mut requests: Endpoint) {
+    while let Some(request) = requests.next().await {
+        let (shared, payload) = (shared.clone(), request.message.payload.clone());
+        let answer = tokio::task::spawn_blocking(move || receipt(&shared, &payload)).await;
+        let answer = answer.unwrap_or_else(|_| Err((500, "the ledger could not answer".to_owned())));
+        let answer = answer.map(bytes::Bytes::from);
+        let answer = answer.map_err(|(code, status)| async_nats::service::error::Error { status, code });
+        if let Err(error) = request.respond(answer).await {
+            tracing::debug!(%error, "nobody took the receipt");
+        }
+    }
+}
+
+fn receipt(shared: &Shared, payload: &[u8]) -> Result<Vec<u8>, (usize, String)> {
+    let asked: ReceiptQuestion =
+        serde_json::from_slice(payload).map_err(|error| (400, format!("request is malformed: {error}")))?;
+    let name = Name::parse(&asked.name)
+        .ok_or_else(|| (400, "name must be an entry index, the SHA-256 of a signature, or an event id".to_owned()))?;
+    let receipt = receipts::receipt(shared, name, None).map_err(|why| match why {
+        NoReceipt::Unknown => (404, why.to_string()),
+        NoReceipt::Several(_) => (409, why.to_string()),
+        NoReceipt::NotYet { .. } => (425, why.to_string()),
+        NoReceipt::Doubt(_) | NoReceipt::Broken(_) => {
+            tracing::error!(%why, "no receipt can be made");
+            (500, "the ledger could not read its log; ask again".to_owned())
+        }
+    })?;
+    let answer = ReceiptAnswer { receipt: receipt.text(), vkey: shared.registry().log_key.clone() };
+    serde_json::to_vec(&answer).map_err(|error| (500, error.to_string()))
 }
 
 fn answer(shared: &Shared, payload: &[u8], last: Option<u64>) -> Result<Vec<u8>, String> {

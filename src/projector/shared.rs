@@ -13,7 +13,7 @@ use crate::catalogue::registry::Registry;
 use crate::event::Time;
 use crate::limits::REGISTRIES_CACHED_MAX;
 use crate::log::entry::Entry;
-use crate::log::tail::{TailFault, TailReader};
+use crate::log::tail::{LogReader, TailFault};
 use crate::store::Reader;
 use crate::stream::Past;
 
@@ -81,13 +81,13 @@ impl Past for Shared {
 struct Held {
     reader: Reader,
     registry: Arc<Registry>,
-    log: TailReader,
+    log: LogReader,
 }
 
 impl Shared {
     /// Over an open ledger.
     #[must_use]
-    pub fn new(reader: Reader, log: TailReader, registry: Arc<Registry>) -> Self {
+    pub fn new(reader: Reader, log: LogReader, registry: Arc<Registry>) -> Self {
         let size = reader.position().size;
         let inner = Inner {
             held: RwLock::new(Held { reader, registry, log }),
@@ -108,7 +108,7 @@ impl Shared {
 
     /// Reads the log.
     #[must_use]
-    pub fn log(&self) -> TailReader {
+    pub fn log(&self) -> LogReader {
         self.inner.held.read().unwrap_or_else(PoisonError::into_inner).log.clone()
     }
 
@@ -218,7 +218,7 @@ impl Shared {
     }
 
     /// Step 3 of the commit order.
-    pub(super) fn publish(&self, reader: Reader, registry: Arc<Registry>, log: TailReader) {
+    pub(super) fn publish(&self, reader: Reader, registry: Arc<Registry>, log: LogReader) {
         let size = reader.position().size;
         *self.inner.held.write().unwrap_or_else(PoisonError::into_inner) = Held { reader, registry, log };
         self.inner.size.send_replace(size);

@@ -12,7 +12,7 @@ use crate::event::Time;
 use crate::limits::{API_TIMEOUT_MS, COMMIT_BYTES_MAX, PULL_MESSAGES_MAX, READ_WAIT_MS};
 use crate::log::Arrival;
 use crate::log::entry::Entry;
-use crate::log::tail::{Entries, TailFault, TailReader};
+use crate::log::tail::{Entries, LogReader, TailFault};
 use crate::stream::read::{self, Extent};
 use crate::stream::{Finding, Link, ReadError, Reader, StreamError};
 
@@ -58,7 +58,7 @@ pub type Brought = HashSet<(u64, Time)>;
 pub async fn survey(
     link: &Link,
     stream: &str,
-    log: &TailReader,
+    log: &LogReader,
     run: Range<u64>,
     brought: &Brought,
     progress: &mut (dyn FnMut(u64, u64) + Send),
@@ -103,7 +103,7 @@ struct Walk {
 }
 
 impl Walk {
-    fn new(stream: &str, log: &TailReader, run: Range<u64>, extent: &Extent) -> Self {
+    fn new(stream: &str, log: &LogReader, run: Range<u64>, extent: &Extent) -> Self {
         let found = Survey { stream: stream.to_owned(), last: extent.last, ..Survey::default() };
         // One made anew under an old name may begin before the old one did.
         let next = extent.first.max(1).min(run.start + 1);

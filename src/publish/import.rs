@@ -18,7 +18,7 @@ use document::{Document, Row, RowContent};
 use crate::event::envelope::{self, NewEvent};
 use crate::event::schema::{Field, Schema};
 use crate::event::{Text, Time, personal};
-use crate::limits::{BODY_BYTES_MAX, IMPORT_BATCH_EVENTS, IMPORT_FAULTS_MAX};
+use crate::limits::{BODY_BYTES_MAX, IMPORT_BATCH_EVENTS, IMPORT_FAULTS_MAX, TIME_AHEAD_NS_MAX, TIME_MIN_NS};
 
 /// Separates this use of SHA-256 from all others.
 const ID_DOMAIN: &str = "jindo-event-id/v1";
@@ -99,6 +99,8 @@ pub struct Batch {
     pub body: Vec<u8>,
     /// Events in it.
     pub events: usize,
+    /// The row of each event.
+    pub rows: Vec<u64>,
     /// Last row that is in it or was left out before it.
     pub row_last: u64,
 }
@@ -214,6 +216,17 @@ impl<'a> Import<'a> {
         let sound = rows.filter(|row| checked.is_sound(row.number));
         let events = sound.filter_map(|row| self.event(&row).ok().map(|event| (row.number, event)));
         Batches { rows: events.peekable() }
+    }
+
+    /// A batch of exactly these rows, given in order: what is left of one that was refused for some of its rows.
+    #[must_use]
+    pub fn batch_of(&self, rows: &[u64]) -> Option<Batch> {
+        let (first, last) = (*rows.first()?, *rows.last()?);
+        let found = self.document.rows().skip_while(|row| row.number < first).take_while(|row| row.number <= last);
+        let wanted = found.filter(|row| rows.binary_search(&row.number).is_ok());
+        let (rows, events): (Vec<u64>, Vec<NewEvent>) =
+            wanted.filter_map(|row| Some((row.number, self.event(&row).ok()?))).unzip();
+        batch(rows, &events)
     }
 
     /// The event of one row.
@@ -342,6 +355,14 @@ impl<'a> Import<'a> {
                 said("시각이 없습니다. time 열이나 --time을 주세요.", "no time; give a time column or --time"),
             );
         }
+        let latest = Time::now().plus_ns(TIME_AHEAD_NS_MAX);
+        if time.is_some_and(|time| time < Time::from_ns(TIME_MIN_NS) || latest < time) {
+            let ko = "시각은 2000-01-01부터 내일까지여야 합니다: 일어난 일을 보고합니다.";
+            draft.fault(
+                Some("time"),
+                said(ko, "the time must lie between 2000-01-01 and tomorrow: it says what happened"),
+            );
+        }
         let data = Value::Object(std::mem::take(&mut draft.data));
         for fault in self.schema.check(&data).err().unwrap_or_default() {
             let column = self.column_of(&fault.pointer);
@@ -430,7 +451,7 @@ impl<I: Iterator<Item = (u64, NewEvent)>> Iterator for Batches<I> {
     fn next(&mut self) -> Option<Batch> {
         let mut events = Vec::new();
         let mut bytes = BATCH_FRAME_BYTES;
-        let mut row_last = 0;
+        let mut rows = Vec::new();
         while events.len() < IMPORT_BATCH_EVENTS {
             let Some((_, event)) = self.rows.peek() else { break };
             // Two bytes separate events in a batch.
@@ -440,15 +461,17 @@ impl<I: Iterator<Item = (u64, NewEvent)>> Iterator for Batches<I> {
             }
             let Some((row, event)) = self.rows.next() else { break };
             bytes += size;
-            row_last = row;
+            rows.push(row);
             events.push(event);
         }
-        if events.is_empty() {
-            return None;
-        }
-        let (content_type, body) = envelope::encode(&events);
-        Some(Batch { content_type, body, events: events.len(), row_last })
+        batch(rows, &events)
     }
+}
+
+fn batch(rows: Vec<u64>, events: &[NewEvent]) -> Option<Batch> {
+    let row_last = *rows.last()?;
+    let (content_type, body) = envelope::encode(events);
+    Some(Batch { content_type, body, events: events.len(), rows, row_last })
 }
 
 #[cfg(test)]

@@ -3,10 +3,12 @@
 //! Judges no report; admission does. A report is safe once it is in the outbox: it survives a kill at any byte, is sent
 //! again as the same bytes, and leaves only when the ledger says it is in the log.
 
+mod fault;
 pub mod import;
 mod journal;
 pub mod judge;
 pub mod outbox;
+pub mod receipts;
 pub mod send;
 pub mod status;
 

@@ -24,7 +24,9 @@ use std::{
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+pub use super::fault::OutboxError;
 use super::journal::{self, Chain, Line, encode, io};
+use super::receipts::Receipts;
 use crate::{
     event::{Time, json, personal},
     limits::{BODY_BYTES_MAX, OUTBOX_JOURNAL_BYTES_MAX, OUTBOX_LOCK_WAIT_MS, OUTBOX_PENDING_BYTES_MAX},
@@ -38,80 +40,6 @@ pub const SIGNATURE_HEADER: &str = "Ledger-Signature";
 pub const CONTENT_TYPE_HEADER: &str = "Content-Type";
 /// Format of the journal.
 const FORMAT: u32 = 1;
-
-/// Why the outbox does not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum OutboxError {
-    /// Another process publishes with this key.
-    #[error(
-        "another process is publishing with this key (outbox {dir}): wait for it, or use a key of its own for each"
-    )]
-    Busy {
-        /// Folder.
-        dir: PathBuf,
-    },
-    /// The outbox was made for another key or ledger.
-    #[error("outbox {dir} belongs to {what} {found}, not {wanted}: give this one a folder of its own")]
-    Foreign {
-        /// Folder.
-        dir: PathBuf,
-        /// `key` or `ledger`.
-        what: &'static str,
-        /// What it belongs to.
-        found: String,
-        /// What was asked for.
-        wanted: String,
-    },
-    /// A line before the last cannot be read.
-    #[error(
-        "{path} is damaged at byte {at}: reports that may have been sent cannot be read. Restore it from a backup, or go on with a new key (`jindo keygen`)"
-    )]
-    Damaged {
-        /// The journal.
-        path: PathBuf,
-        /// Offset of the first bad line.
-        at: u64,
-    },
-    /// A report must not leave this machine.
-    #[error(
-        "the report carries what looks like a resident registration number{place}. The ledger is public and forgets nothing: take it out"
-    )]
-    Personal {
-        /// ` at /0/data/remark`, or empty.
-        place: String,
-    },
-    /// Larger than a report may be.
-    #[error("the body has {bytes} bytes, a report may have {BODY_BYTES_MAX}: split it")]
-    TooLarge {
-        /// Its size.
-        bytes: usize,
-    },
-    /// CloudEvents JSON is UTF-8.
-    #[error("the body is no UTF-8 text")]
-    NotText,
-    /// Too much waits already.
-    #[error("{bytes} bytes of reports wait in outbox {dir} already: deliver them first")]
-    Full {
-        /// Folder.
-        dir: PathBuf,
-        /// Bytes waiting.
-        bytes: usize,
-    },
-    /// A write or sync failed earlier: what is on disk is not known.
-    #[error("a write to outbox {dir} failed earlier: nothing more is signed. Check the disk, then start again")]
-    Broken {
-        /// Folder.
-        dir: PathBuf,
-    },
-    /// A file.
-    #[error("{what}: {source}")]
-    Io {
-        /// What was being done, on what.
-        what: String,
-        /// The system's error.
-        source: std::io::Error,
-    },
-}
 
 /// A report to be signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -229,7 +157,7 @@ impl Outbox {
             dir: dir.to_owned(),
             pair,
             origin: origin.to_owned(),
-            seen: None,
+            seen: Receipts::beside(dir).seen(),
             chain: Chain::default(),
             pending: BTreeMap::new(),
             pending_bytes: 0,
@@ -390,6 +318,18 @@ impl Outbox {
         self.pair.public()
     }
 
+    /// The ledger's origin.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Receipts of what was recorded.
+    #[must_use]
+    pub fn receipts(&self) -> Receipts {
+        Receipts::beside(&self.dir)
+    }
+
     /// The newest checkpoint this publisher holds: claimed as `seen` from now on.
     pub fn set_seen(&mut self, seen: Seen) {
         if self.seen.is_none_or(|old| old.size < seen.size) {
@@ -416,6 +356,12 @@ impl Outbox {
     /// The ledger has it in its log.
     pub(super) fn settle(&mut self, seqs: impl IntoIterator<Item = u64>) -> Result<(), OutboxError> {
         let mut text = String::new();
+        let seqs: Vec<u64> = seqs.into_iter().collect();
+        let names = seqs.iter().filter_map(|seq| self.pending.get(seq).map(|known| (*seq, known.report.sha256())));
+        // Noted before they leave the journal. A receipt that is never asked for loses no report.
+        if let Err(error) = self.receipts().owe(&names.collect::<Vec<_>>()) {
+            tracing::warn!(%error, "receipts owed could not be noted");
+        }
         for seq in seqs {
             text.push_str(&encode(&Line::Recorded { seq })?);
             self.drop_pending(seq);

@@ -14,6 +14,7 @@ use crate::event::{Text, Time, envelope};
 use crate::fold::rows::{Ordinal, Record, Rows as _};
 use crate::log::entry::{Entry, Verdict};
 use crate::projector::halt::Halt;
+use crate::projector::receipts::{self, Name, NoReceipt};
 use crate::projector::{Health as Running, Shared};
 use crate::store::Reader;
 use crate::store::moment::At;
@@ -230,5 +231,20 @@ impl Source for Live {
             return Ok(None);
         }
         self.shared.log().read(index).map(Some).map_err(broken)
+    }
+
+    fn receipt(&self, name: Name, agency: Option<&str>) -> Result<Option<String>, SourceError> {
+        match receipts::receipt(&self.shared, name, agency) {
+            Ok(receipt) => Ok(Some(receipt.text())),
+            Err(NoReceipt::Unknown) => Ok(None),
+            Err(NoReceipt::Several(codes)) => Err(SourceError::Several(codes)),
+            Err(NoReceipt::NotYet { index, size }) => Err(SourceError::NotProven { size, index }),
+            Err(NoReceipt::Doubt(doubt)) => Err(self.doubted(doubt)),
+            Err(NoReceipt::Broken(fault)) => Err(broken(fault)),
+        }
+    }
+
+    fn log_file(&self, path: &str) -> Result<Option<Vec<u8>>, SourceError> {
+        super::log::read(self.shared.log().dir(), path)
     }
 }

@@ -3,6 +3,7 @@
 //! The accept loop is our own: `axum::serve` installs no timer for request heads, so a slow client would never be cut off.
 
 pub mod live;
+pub mod log;
 pub mod problem;
 pub mod query;
 pub mod routes;

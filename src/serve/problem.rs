@@ -92,6 +92,20 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "not-yet", detail, next).retry_after_s(1)
     }
 
+    /// No published checkpoint covers the entry.
+    #[must_use]
+    pub fn not_proven(size: u64, index: u64) -> Self {
+        let detail = text(
+            format!("{index}번 항목은 아직 공개된 체크포인트에 없습니다 (현재 {size}건까지)"),
+            format!("entry {index} is in no published checkpoint yet, the newest covers {size} entries"),
+        );
+        let next = text(
+            "잠시 뒤 다시 요청하거나 /readyz의 proof_trouble을 보세요.",
+            "ask again shortly, or see proof_trouble at /readyz",
+        );
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "not-proven", detail, next).retry_after_s(1)
+    }
+
     /// The ledger cannot answer now.
     #[must_use]
     pub fn unavailable(why: Text) -> Self {

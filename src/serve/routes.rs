@@ -12,10 +12,12 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::Config;
+use super::log::{self, LogFile};
 use super::problem::{Problem, text};
 use super::query::{self, Pairs};
 use super::source::{Source, SourceError};
 use crate::limits::HTTP_BODY_BYTES_MAX;
+use crate::projector::receipts::Name;
 
 #[derive(Clone)]
 struct App {
@@ -37,6 +39,8 @@ pub fn router(source: Arc<dyn Source>, config: Config) -> Router {
         .route("/v1/records/{id}", get(records))
         .route("/v1/refused", get(refused))
         .route("/v1/entries/{index}", get(entry))
+        .route("/v1/receipts/{name}", get(receipt))
+        .route("/log/{*path}", get(log_file))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .fallback(nowhere)
@@ -56,6 +60,12 @@ impl App {
         match answer {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(SourceError::NotYet { size, wanted })) => Err(Problem::not_yet(size, wanted)),
+            Ok(Err(SourceError::NotProven { size, index })) => Err(Problem::not_proven(size, index)),
+            Ok(Err(SourceError::Several(codes))) => {
+                let codes = codes.join(", ");
+                let (ko, en) = (format!("필요합니다 (가능: {codes})"), format!("is needed (one of: {codes})"));
+                Err(Problem::parameter("agency", &ko, &en))
+            }
             Ok(Err(error @ SourceError::Broken(_))) => Err(broken(&error)),
             Err(error) => Err(broken(&error)),
         }
@@ -149,6 +159,33 @@ async fn entry(State(app): State<App>, index: Named) -> Answer {
         (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox")),
     ];
     Ok((headers, bytes).into_response())
+}
+
+async fn receipt(State(app): State<App>, name: Named, pairs: Asked) -> Answer {
+    let name = named(name)?;
+    let agency = query::agency(&query_pairs(pairs)?)?;
+    let parsed = Name::parse(&name).ok_or_else(|| {
+        Problem::parameter(
+            "name",
+            "항목 번호, 서명의 SHA-256, 또는 사건 UUID여야 합니다",
+            "must be an entry index, the SHA-256 of a signature, or an event's UUID",
+        )
+    })?;
+    let receipt = app.ask(move |source| source.receipt(parsed, agency.as_deref())).await?;
+    let receipt = receipt.ok_or_else(|| {
+        Problem::not_found(
+            text(format!("'{name}'인 항목이 없습니다"), format!("no entry is named '{name}'")),
+            text("/v1/records/{id}와 /v1/refused를 보세요.", "see /v1/records/{id} and /v1/refused"),
+        )
+    })?;
+    Ok(log::answer(LogFile::Text, receipt.into_bytes()))
+}
+
+async fn log_file(State(app): State<App>, path: Named) -> Answer {
+    let path = named(path)?;
+    let file = log::named(&path).ok_or_else(log::nothing)?;
+    let bytes = app.ask(move |source| source.log_file(&path)).await?;
+    Ok(log::answer(file, bytes.ok_or_else(log::nothing)?))
 }
 
 /// The process lives.

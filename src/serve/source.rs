@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::event::{Day, Text, Time};
 use crate::fold::rows::Fault;
+use crate::projector::receipts::Name;
 use crate::store::progress::view::{AgencyView, IndicatorView, IndicatorsView};
 
 /// The moment a reader asks for.
@@ -56,6 +57,17 @@ pub enum SourceError {
         /// Asked for.
         wanted: u64,
     },
+    /// An entry beyond the published checkpoint.
+    #[error("entry {index} is in no published checkpoint yet, the newest covers {size}")]
+    NotProven {
+        /// Covered.
+        size: u64,
+        /// Asked for.
+        index: u64,
+    },
+    /// An event id that several agencies use.
+    #[error("several agencies use this id: {}", .0.join(", "))]
+    Several(Vec<String>),
     /// The store or the log cannot be read; the text is logged, not shown.
     #[error("{0}")]
     Broken(String),
@@ -204,4 +216,14 @@ pub trait Source: Send + Sync + 'static {
     /// # Errors
     /// [`SourceError`].
     fn entry(&self, index: u64) -> Result<Option<Vec<u8>>, SourceError>;
+    /// The receipt of an entry, as text.
+    ///
+    /// # Errors
+    /// [`SourceError`].
+    fn receipt(&self, name: Name, agency: Option<&str>) -> Result<Option<String>, SourceError>;
+    /// The bytes of a file of the log folder; the path is one that [`super::log::named`] knows.
+    ///
+    /// # Errors
+    /// [`SourceError`].
+    fn log_file(&self, path: &str) -> Result<Option<Vec<u8>>, SourceError>;
 }

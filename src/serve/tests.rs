@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::source::{Ask, Health, Known, RecordsView, RefusedPage, SourceError};
 use super::*;
 use crate::event::{Day, Text};
+use crate::projector::receipts::Name;
 use crate::store::progress::view::{IndicatorView, IndicatorsView};
 
 struct Fake {
@@ -96,6 +97,19 @@ impl Source for Fake {
     fn entry(&self, index: u64) -> Result<Option<Vec<u8>>, SourceError> {
         Ok((index == 0).then(|| b"jindo-entry/v1\n<script>".to_vec()))
     }
+
+    fn receipt(&self, name: Name, agency: Option<&str>) -> Result<Option<String>, SourceError> {
+        match (name, agency) {
+            (Name::Index(0), _) => Ok(Some("a receipt\n".to_owned())),
+            (Name::Index(40), _) => Err(SourceError::NotProven { size: 7, index: 40 }),
+            (Name::Event(_), None) => Err(SourceError::Several(vec!["keco".to_owned(), "kita".to_owned()])),
+            _ => Ok(None),
+        }
+    }
+
+    fn log_file(&self, path: &str) -> Result<Option<Vec<u8>>, SourceError> {
+        Ok((path == "checkpoint" || path == "tile/0/000").then(|| path.as_bytes().to_vec()))
+    }
 }
 
 struct Server {
@@ -163,6 +177,14 @@ async fn routes_answer_what_was_asked() {
         ("/v1/refused?limit=100000", 400, "/code", json!("parameter")),
         ("/v1/entries/9", 404, "/code", json!("not-found")),
         ("/v1/entries/00", 400, "/code", json!("parameter")),
+        ("/v1/receipts/40", 503, "/code", json!("not-proven")),
+        ("/v1/receipts/7", 404, "/code", json!("not-found")),
+        ("/v1/receipts/007", 400, "/code", json!("parameter")),
+        ("/v1/receipts/00000000-0000-8000-8000-000000000001", 400, "/code", json!("parameter")),
+        ("/v1/receipts/00000000-0000-8000-8000-000000000001?agency=keco", 404, "/code", json!("not-found")),
+        ("/log/tile/0/001", 404, "/code", json!("not-found")),
+        ("/log/tail", 404, "/code", json!("not-found")),
+        ("/log/..%2Fkeys%2Flog.nk", 404, "/code", json!("not-found")),
         ("/nothing", 404, "/code", json!("not-found")),
         ("/healthz", 200, "/state", json!("ready")),
         ("/readyz", 200, "/ready", json!(true)),
@@ -187,6 +209,27 @@ async fn an_entry_is_text_that_no_browser_runs() {
     let server = start(config()).await;
     let (status, kind, body) = server.get("/v1/entries/0").await;
     assert_eq!((status, kind.as_str(), body.as_str()), (200, "text/plain; charset=utf-8", "jindo-entry/v1\n<script>"));
+    server.end().await;
+}
+
+#[tokio::test]
+async fn the_log_folder_is_served_with_its_cache_rules() {
+    let server = start(config()).await;
+    for (path, kind, cache, expected) in [
+        ("/log/checkpoint", "text/plain; charset=utf-8", "no-cache", "checkpoint"),
+        ("/log/tile/0/000", "application/octet-stream", "public, max-age=31536000, immutable", "tile/0/000"),
+        ("/v1/receipts/0", "text/plain; charset=utf-8", "no-cache", "a receipt\n"),
+    ] {
+        let url = format!("{}{path}", server.base);
+        let ask = move || {
+            let mut response = ureq::get(&url).call().unwrap();
+            let header = |name| response.headers().get(name).unwrap().to_str().unwrap().to_owned();
+            let headers = (header("content-type"), header("cache-control"));
+            (headers, response.body_mut().read_to_string().unwrap())
+        };
+        let (headers, body) = tokio::task::spawn_blocking(ask).await.unwrap();
+        assert_eq!((headers.0.as_str(), headers.1.as_str(), body.as_str()), (kind, cache, expected), "{path}");
+    }
     server.end().await;
 }
 

@@ -8,13 +8,13 @@ use crate::catalogue::registry::Registry;
 use crate::event::subject::Subject;
 use crate::fold::rows::{Doubt, Figures, SeriesNumber};
 use crate::log::entry::Entry;
-use crate::log::tail::TailReader;
+use crate::log::tail::LogReader;
 
 /// Figures as of a moment.
 pub struct At<'a> {
     view: View,
     moment: Moment,
-    record: Option<(&'a TailReader, &'a Registry)>,
+    record: Option<(&'a LogReader, &'a Registry)>,
 }
 
 impl<'a> At<'a> {
@@ -26,7 +26,7 @@ impl<'a> At<'a> {
 
     /// Over a held view, at any moment: who reported last by then stands in the log.
     #[must_use]
-    pub fn with_log(view: View, moment: Moment, log: &'a TailReader, registry: &'a Registry) -> Self {
+    pub fn with_log(view: View, moment: Moment, log: &'a LogReader, registry: &'a Registry) -> Self {
         At { view, moment, record: Some((log, registry)) }
     }
 

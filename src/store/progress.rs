@@ -389,11 +389,10 @@ impl Builder<'_> {
 
     fn last_report(&self, total: &Figures) -> Option<LastReport> {
         let last = self.source.last(&self.path("total"));
-        if total.day_last.is_none() && last.is_none() {
-            return None;
-        }
+        // What was recorded by then but had not happened yet is no report of that day.
+        let day = total.day_last?;
         Some(LastReport {
-            day: total.day_last,
+            day: Some(day),
             recorded: last.and_then(|last| last.recorded),
             agency: last.map(|last| self.agency(self.registry.agency_code(last.agency))),
             index: last.map(|last| last.index),

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     limits::{COMPARE_NEWEST, COMPARE_OLDER, RAW_IN_FLIGHT_MAX},
-    log::{Arrival, entry::Entry, tail::TailReader},
+    log::{Arrival, entry::Entry, tail::LogReader},
 };
 
 /// The log as the reader of a stream needs it: entry `n` is of the message at sequence `n + 1`.
@@ -25,9 +25,9 @@ pub trait Past: Send + Sync + fmt::Debug {
     fn entry(&self, index: u64) -> Option<Entry>;
 }
 
-impl Past for TailReader {
+impl Past for LogReader {
     fn size(&self) -> u64 {
-        TailReader::size(self)
+        LogReader::size(self)
     }
 
     fn entry(&self, index: u64) -> Option<Entry> {

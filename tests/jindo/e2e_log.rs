@@ -2,15 +2,18 @@
 
 use std::path::Path;
 
-use jindo::log::checkpoint::Checkpoint;
+use jindo::log::checkpoint::{Checkpoint, Head};
 use jindo::log::entry::leaf_hash;
 use jindo::log::folder::LogFolder;
 use jindo::log::note::VerifierKey;
-use jindo::log::tail::TailReader;
+use jindo::log::publish::{Fence as _, FenceFault};
+use jindo::log::tail::LogReader;
 use jindo::log::tree;
+use jindo::stream::{self, fence::NatsFence};
 use serde_json::json;
 
-use crate::e2e_house::{Folder, Ledger};
+use crate::e2e_house::{Folder, Ledger, until};
+use crate::nats::TestNats;
 
 /// Reports `count` chargers, one report each.
 fn report(folder: &Folder, count: usize) {
@@ -29,7 +32,7 @@ fn check(log: &Path) -> u64 {
     let mut tree = folder.tree(head.size);
     assert_eq!(tree::root(&mut tree, head.size).unwrap(), head.root);
     let entries = (0..head.size.div_ceil(256)).flat_map(|index| folder.entries(index, head.size).unwrap());
-    let tail = TailReader::open(log).unwrap();
+    let tail = LogReader::open(log).unwrap();
     for ((index, entry), item) in (0..).zip(entries).zip(tail.iter(0)) {
         assert_eq!(item.unwrap(), (index, entry.clone()));
         let proof = tree::inclusion(&mut tree, index, head.size).unwrap();
@@ -41,11 +44,16 @@ fn check(log: &Path) -> u64 {
             let old = Checkpoint::open(&note, &vkey).unwrap().head;
             assert!(old.size > published, "{} after {published}", old.size);
             published = old.size;
+            if old.size > head.size {
+                // A kill fell between history and checkpoint: it is of the same tree all the same.
+                assert_eq!(tree::root(&mut folder.tree(old.size), old.size).unwrap(), old.root);
+                continue;
+            }
             let proof = tree::consistency(&mut tree, old.size, head.size).unwrap();
             tree::verify_consistency((old.size, old.root), (head.size, head.root), &proof).unwrap();
         }
     }
-    assert_eq!(published, head.size);
+    assert!(published >= head.size);
     head.size
 }
 
@@ -83,4 +91,116 @@ fn checkpoints_cover_the_reports_and_hold_after_stops_and_kills() {
     assert!(health["proof_trouble"].as_str().unwrap().contains("another key"), "{health}");
     assert!(ledger.terminate().success());
     assert_eq!(check(&log), size + 5);
+}
+
+#[test]
+fn receipts_are_pulled_kept_and_verify_offline() {
+    let folder = Folder::new();
+    let ledger = Ledger::up(&folder);
+    let (exit, told) =
+        folder.json(&["report", "charger.installed", "--agency", "keco", "region=11", "class=fast", "count=3"]);
+    assert_eq!(exit, 0, "{told}");
+    let (id, index) = (told["id"].as_str().unwrap().to_owned(), told["index"].as_u64().unwrap());
+    // A refused report has a receipt too: that it was recorded, and why it does not count.
+    let (exit, refused) =
+        folder.json(&["report", "charger.installed", "--agency", "kotra", "region=11", "class=fast", "count=3"]);
+    assert_eq!((exit, &refused["state"]), (1, &json!("refused")), "{refused}");
+    ledger.proven();
+    let vkey = folder.data().join("log/vkey").to_str().unwrap().to_owned();
+    let file = folder.beside("one.tlog-proof").to_str().unwrap().to_owned();
+    assert!(folder.run(&["receipt", &id, "--out", &file]).status.success());
+    for name in [index.to_string(), refused["index"].to_string()] {
+        let file = folder.beside("other.tlog-proof").to_str().unwrap().to_owned();
+        assert!(folder.run(&["receipt", &name, "--out", &file]).status.success());
+        let (exit, shown) = folder.json(&["verify", &file, "--vkey", &vkey]);
+        assert_eq!((exit, &shown["ok"], shown["index"].to_string()), (0, &json!(true), name), "{shown}");
+    }
+    assert_eq!(folder.run(&["receipt", "999999"]).status.code(), Some(2));
+    assert_eq!(folder.run(&["receipt", "nonsense"]).status.code(), Some(3));
+    // Over HTTP the folder is what it is on disk.
+    let mut answer = ureq::get(format!("{}/log/checkpoint", ledger.http)).call().unwrap();
+    let note = answer.body_mut().read_to_string().unwrap();
+    assert!(note.starts_with("jindo.local/motie-2026\n"), "{note}");
+
+    // The outbox pulls its own, and claims what it has seen from then on.
+    let outbox = folder.data().join("outbox").join(folder.key("keco").public());
+    assert!(folder.run(&["report", "--pending", "--agency", "keco"]).status.success());
+    assert!(outbox.join("receipts/1.tlog-proof").exists());
+    let (exit, told) =
+        folder.json(&["report", "charger.installed", "--agency", "keco", "region=11", "class=fast", "count=4"]);
+    assert_eq!(exit, 0, "{told}");
+    let entry = LogReader::open(&folder.data().join("log")).unwrap().read(told["index"].as_u64().unwrap()).unwrap();
+    let entry = jindo::log::entry::Entry::parse(&entry).unwrap();
+    let jws = jindo::sign::Jws::parse(entry.signature.as_ref().unwrap().text().unwrap()).unwrap();
+    let seen = jws.claims().seen.expect("a checkpoint was seen");
+    assert!(seen.size > index, "{seen:?}");
+    assert!(ledger.terminate().success());
+
+    // Offline from here on.
+    let said = folder.run(&["verify", &file, "--vkey", &vkey, "--lang", "en"]);
+    let shown = String::from_utf8(said.stdout).unwrap();
+    assert!(said.status.success() && shown.starts_with("OK: entry") && shown.contains("accepted"), "{shown}");
+    let said = folder.run(&["verify", &file, "--vkey", &vkey, "--lang", "ko"]);
+    assert!(String::from_utf8(said.stdout).unwrap().starts_with("확인됨"));
+    let own = outbox.join("receipts/1.tlog-proof").to_str().unwrap().to_owned();
+    let key = std::fs::read_to_string(&vkey).unwrap();
+    assert!(folder.run(&["verify", &own, "--vkey", key.trim_end()]).status.success());
+    let text = std::fs::read_to_string(&file).unwrap();
+    let altered = folder.beside("altered.tlog-proof").to_str().unwrap().to_owned();
+    std::fs::write(&altered, text.replacen(&format!("\nindex {index}\n"), &format!("\nindex {}\n", index - 1), 1))
+        .unwrap();
+    let (exit, shown) = folder.json(&["verify", &altered, "--vkey", &vkey]);
+    assert_eq!((exit, &shown["ok"]), (1, &json!(false)), "{shown}");
+    assert_eq!(folder.run(&["verify", &file, "--vkey", "no+key"]).status.code(), Some(2));
+    assert_eq!(folder.run(&["verify", "/nowhere", "--vkey", &vkey]).status.code(), Some(2));
+    assert_eq!(folder.run(&["verify", &file]).status.code(), Some(3));
+}
+
+/// Kill -9 anywhere in commits and beats: every published root is one of the same tree, and the next start goes on.
+#[test]
+fn kills_among_beats_leave_one_tree() {
+    const KILLS: u64 = 6;
+    let folder = Folder::new();
+    let log = folder.data().join("log");
+    let mut size = 0;
+    for kill in 0..KILLS {
+        let ledger = Ledger::up(&folder);
+        report(&folder, 2);
+        // The kill falls before, into or behind the beat that follows the reports.
+        std::thread::sleep(std::time::Duration::from_millis(kill * 47));
+        ledger.kill();
+        let now = check(&log);
+        assert!(now >= size, "{now} after {size}");
+        size = now;
+    }
+    let ledger = Ledger::up(&folder);
+    let whole = ledger.proven();
+    assert!(ledger.terminate().success());
+    assert_eq!(check(&log), whole);
+    assert_eq!(LogReader::open(&log).unwrap().size(), whole);
+}
+
+/// The fence at a real server: what was claimed stands, a swap from an older state fails, and it belongs to one log.
+#[test]
+fn the_fence_lets_one_of_two_pass() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let nats = runtime.block_on(TestNats::start(&[]));
+    let link = runtime.block_on(nats.operator());
+    runtime.block_on(stream::declare(&link, "LEDGER_1", 1, 1)).unwrap();
+    let fence = |origin| NatsFence::new(runtime.handle().clone(), link.clone(), "LEDGER_1", origin);
+    let (mut one, mut two) = (fence("jindo.test/fence"), fence("jindo.test/fence"));
+    let head = |size, byte| Head { size, root: [byte; 32] };
+    assert_eq!((one.held().unwrap(), two.held().unwrap()), (None, None));
+    one.swap(None, &head(5, 1)).unwrap();
+    assert_eq!(two.swap(None, &head(5, 2)), Err(FenceFault::Moved));
+    let held = two.held().unwrap().unwrap();
+    assert_eq!(held.head, head(5, 1));
+    two.swap(Some(held.revision), &head(7, 2)).unwrap();
+    assert_eq!(one.swap(Some(held.revision), &head(7, 1)), Err(FenceFault::Moved));
+    assert_eq!(one.held().unwrap().unwrap().head, head(7, 2));
+    assert!(matches!(fence("jindo.test/else").held(), Err(FenceFault::Foreign(_))));
+    runtime.block_on(nats.kill());
+    // Claimed is claimed, over a power cut too.
+    until("the fence answers", || one.held().ok().flatten().filter(|held| held.head == head(7, 2)));
+    runtime.block_on(nats.server.stop());
 }

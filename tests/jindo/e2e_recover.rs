@@ -10,7 +10,7 @@ use jindo::{
     event::Time,
     log::{
         entry::{Entry, Verdict},
-        tail::TailReader,
+        tail::LogReader,
     },
     publish::{Outbox, deliver, status},
     stream::succession,
@@ -68,7 +68,7 @@ fn publish(intake: &Intake, made: &mut Made, agency: &str, count: usize, wait: D
 /// Every report is in the log exactly once with something new in it; how many there are.
 fn each_once(log: &Path, made: &Made) -> usize {
     let mut counted: BTreeMap<String, u32> = made.keys().map(|jws| (jws.clone(), 0)).collect();
-    for item in TailReader::open(log).unwrap().iter(0) {
+    for item in LogReader::open(log).unwrap().iter(0) {
         let (index, text) = item.unwrap();
         let entry = Entry::parse(&text).unwrap();
         assert_eq!(entry.sequence, index + 1);
@@ -86,7 +86,7 @@ fn each_once(log: &Path, made: &Made) -> usize {
 }
 
 fn entry(log: &Path, index: u64) -> Entry {
-    Entry::parse(&TailReader::open(log).unwrap().read(index).unwrap()).unwrap()
+    Entry::parse(&LogReader::open(log).unwrap().read(index).unwrap()).unwrap()
 }
 
 /// Intake is halted with this finding, reads are served, and everybody is told.

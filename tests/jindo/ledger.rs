@@ -107,6 +107,8 @@ pub struct TestLedger {
     pub signers: BTreeMap<String, Signer>,
     /// `recorded` of the next arrival.
     pub recorded: Time,
+    /// What every signature claims to have seen from now on.
+    pub seen: Option<sign::Seen>,
     ids: u128,
 }
 
@@ -177,6 +179,7 @@ impl TestLedger {
             core: None,
             signers: template.signers.clone(),
             recorded: template.recorded,
+            seen: None,
             ids: template.ids,
         };
         ledger.open();
@@ -188,7 +191,7 @@ impl TestLedger {
         let names = AGENCIES.iter().map(|(code, _)| *code).chain([AUTHORITY]);
         let signers = names.map(|code| (code.to_owned(), Signer::named(code))).collect();
         let dir = TempDir::new().unwrap();
-        let mut ledger = TestLedger { dir, core: None, signers, recorded: at(RECORDED), ids: 1 };
+        let mut ledger = TestLedger { dir, core: None, signers, recorded: at(RECORDED), seen: None, ids: 1 };
         ledger.open();
         ledger
     }
@@ -254,7 +257,7 @@ impl TestLedger {
     pub fn signed(&mut self, agency: &str, subject: &str, content_type: &str, body: &[u8]) -> Arrival {
         let reported = self.recorded;
         let signer = self.signers.get_mut(agency).unwrap();
-        let claims = signer.claims(subject, content_type, body, reported);
+        let claims = Claims { seen: self.seen, ..signer.claims(subject, content_type, body, reported) };
         let jws = signer.sign(&claims);
         self.arrival(
             subject.as_bytes(),

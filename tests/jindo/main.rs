@@ -3,6 +3,7 @@
 
 mod admission;
 mod asof;
+mod audit;
 mod detours;
 mod e2e_crash;
 mod e2e_hostile;
@@ -15,6 +16,7 @@ mod e2e_recover;
 mod e2e_up;
 mod e2e_wire;
 mod folds;
+mod gocheck;
 mod history;
 mod ledger;
 mod model;

@@ -6,7 +6,7 @@ use jindo::{
     log::{
         entry::Entry,
         folder::LogFolder,
-        tail::{Tail, TailReader},
+        tail::{LogReader, Tail},
     },
     projector::recover::{Ending, Recover, RecoverError, Recovery, Step, Wrong, recover},
     stream::{Finding, Link, Outgoing, Past, ReadError, Reader, append, declare, inspect, read, succession},
@@ -102,7 +102,7 @@ impl House {
     }
 
     fn entries(&self, from: u64) -> Vec<Entry> {
-        let log: TailReader = self.tail.reader();
+        let log: LogReader = self.tail.reader();
         (from..self.tail.size()).map(|index| Past::entry(&log, index).unwrap()).collect()
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use jindo::fold::rows::Figures;
 use jindo::log::entry::{Body, Entry, Verdict};
-use jindo::log::tail::{Tail, TailReader};
+use jindo::log::tail::{LogReader, Tail};
 use jindo::projector::core::Core;
 use jindo::projector::halt::Halt;
 use jindo::projector::run::{self, Ledger};
@@ -204,7 +204,7 @@ fn a_damaged_store_heals() {
 fn altered(folder: &Path, change: impl Fn(&mut Entry)) -> TempDir {
     let copy = TempDir::new().unwrap();
     let (mut tail, _) = Tail::open(&copy.path().join("log")).unwrap();
-    let log = TailReader::open(&folder.join("log")).unwrap();
+    let log = LogReader::open(&folder.join("log")).unwrap();
     let (mut entries, mut recorded) = (Vec::new(), Vec::new());
     for item in log.iter(0) {
         let mut entry = Entry::parse(&item.unwrap().1).unwrap();
@@ -236,7 +236,7 @@ fn the_log_proves_the_figures() {
 }
 
 fn check_state(folder: &Path) {
-    let log = TailReader::open(&folder.join("log")).unwrap();
+    let log = LogReader::open(&folder.join("log")).unwrap();
     let with: Vec<u64> = log
         .iter(0)
         .map(|item| Entry::parse(&item.unwrap().1).unwrap())

@@ -11,7 +11,7 @@ use super::Args;
 use crate::catalogue::file::{self as catalogue, CatalogueFile};
 use crate::limits::{CATALOGUE_BYTES_MAX, FACTS_BYTES_MAX};
 use crate::projector::Shared;
-use crate::projector::bootstrap::{self, Publisher, Said, creation, facts_to_enter, key_of, keys_to_add};
+use crate::projector::bootstrap::{Publisher, Said, creation, facts_to_enter, key_of, keys_to_add};
 
 const CATALOGUE: &str = include_str!("../../../deploy/catalogue/motie-2026.toml");
 const FACTS: &str = include_str!("../../../deploy/facts/2026.ndjson");
@@ -85,9 +85,6 @@ pub async fn found(plan: &Plan, data: &Path, running: &Running, shared: &Shared)
         let pair = key_of(&keys, &authority.code)?;
         let said = creation(&origin, &log_key, (&authority.code, authority.name.clone(), &pair), plan.demo);
         publisher.publish("govern", vec![said]).await?;
-        let vkey = data.join("log/vkey");
-        let text = format!("{}\n", bootstrap::vkey(&origin, &log_key));
-        std::fs::write(&vkey, text).map_err(|error| file(&vkey, &error))?;
     }
     let planned =
         catalogue::difference(&plan.catalogue, &shared.registry(), plan.reason.as_deref()).map_err(|error| {

@@ -1,7 +1,7 @@
 //! Frames of the tail file: how entries lie in it, and how a torn end is told from a damaged middle.
 //!
 //! ```text
-//! "jindo-tail/v1\n"                                    14 bytes
+//! "jindo-tail/v1\n"                                    14 bytes; or the header of a cut file
 //! frame: u32 LE  entry length, top bit: first frame of its append
 //!        u32 LE  CRC-32 over the frame's offset in the file (u64 LE), the four bytes above and the entry
 //!        entry
@@ -11,15 +11,13 @@
 //! in the checksum tells a frame from bytes that only look like one: those of a body, or of a block that moved.
 //! Nothing here writes files.
 
-use std::{fs::File, os::unix::fs::FileExt, path::Path};
+use std::path::Path;
 
-use super::TailFault;
+use super::{TailFault, segment::Segment};
 use crate::limits::{ENTRY_BYTES_MAX, TAIL_READ_BYTES};
 
 /// First bytes of the file.
 pub(super) const MAGIC: &[u8; 14] = b"jindo-tail/v1\n";
-/// Where the first frame starts.
-pub(super) const START: u64 = MAGIC.len() as u64;
 /// Bytes before an entry.
 pub(super) const HEAD: usize = 8;
 const FIRST: u32 = 1 << 31;
@@ -71,7 +69,7 @@ pub(super) fn read(bytes: &[u8], offset: u64) -> Option<Frame<'_>> {
 
 /// A stretch of the file read in large pieces.
 pub(super) struct Window<'a> {
-    file: &'a File,
+    segment: &'a Segment,
     path: &'a Path,
     /// End of what is read.
     end: u64,
@@ -81,9 +79,9 @@ pub(super) struct Window<'a> {
 }
 
 impl<'a> Window<'a> {
-    /// Up to `end` of the file.
-    pub fn new(file: &'a File, path: &'a Path, end: u64) -> Self {
-        Window { file, path, end, base: 0, buffer: Vec::new() }
+    /// Up to offset `end`.
+    pub fn new(segment: &'a Segment, path: &'a Path, end: u64) -> Self {
+        Window { segment, path, end, base: 0, buffer: Vec::new() }
     }
 
     /// At least a whole frame's bytes from `offset` on, or all up to the end.
@@ -94,7 +92,7 @@ impl<'a> Window<'a> {
         let have = behind.and_then(|behind| self.buffer.len().checked_sub(behind));
         if have.is_none_or(|have| have < wanted) {
             self.buffer.resize(left.min(TAIL_READ_BYTES), 0);
-            self.file
+            self.segment
                 .read_exact_at(&mut self.buffer, offset)
                 .map_err(|error| TailFault::io("read", self.path, error))?;
             self.base = offset;

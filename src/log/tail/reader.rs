@@ -1,43 +1,88 @@
-//! Reading the tail: one entry, all of them in order, or where a moment lies. It never writes, locks or repairs.
+//! Reading the log: one entry, all of them in order, or where a moment lies; from the tail, and from bundles what has left it.
+//! It never writes, locks or repairs.
 
 use std::{
     fs::File,
     io,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use super::{
     FILE_INDEX, FILE_TAIL, TailFault,
-    frame::{self, HEAD, START, Scan, Window},
-    open_tail,
-    rows::{RowMaker, Rows, Trusted, entry_at, lost, trusted},
+    frame::{self, HEAD, Scan, Window},
+    rows::{Below, ROW, RowMaker, Rows, Trusted, checked, entry_at, lost, trusted},
+    segment::Segment,
 };
-use crate::event::Time;
+use crate::{
+    event::Time,
+    log::{
+        checkpoint::Checkpoint,
+        folder::{FolderFault, LogFolder},
+        note::Note,
+        tile::WIDTH,
+    },
+};
+
+/// Times that opening looks again where a writer beside it has cut the tail meanwhile.
+const LOOKS: u32 = 5;
 
 /// Reads entries, beside a writer or without one. Clones share the files.
 #[derive(Debug, Clone)]
-pub struct TailReader {
-    pub(super) tail: Arc<File>,
+pub struct LogReader {
+    pub(super) place: Arc<RwLock<Arc<Segment>>>,
     pub(super) path: Arc<Path>,
     pub(super) rows: Rows,
     /// Entries; a writer in this process raises it after each sync.
     pub(super) size: Arc<AtomicU64>,
 }
 
-impl TailReader {
+impl LogReader {
     /// Reads a folder alone. Sees the entries there at opening; a writer beside it goes on undisturbed, and its unfinished
-    /// append is not seen.
+    /// append is not seen. A folder without a tail, such as a copy of what is public, has the entries of its checkpoint.
     ///
     /// # Errors
-    /// [`TailFault`] where the tail is missing, unreadable or damaged in its middle.
+    /// [`TailFault`] where there is no log, or it is unreadable or damaged in its middle.
     pub fn open(dir: &Path) -> Result<Self, TailFault> {
+        let mut looks = 1;
+        loop {
+            match Self::look(dir) {
+                Err(TailFault::Damaged { .. } | TailFault::Unreadable { .. } | TailFault::Foreign { .. })
+                    if looks < LOOKS =>
+                {
+                    looks += 1
+                }
+                Err(TailFault::Missing(path)) => return Self::public(dir, path),
+                other => return other,
+            }
+        }
+    }
+
+    /// What a checkpoint covers, from the bundles alone.
+    fn public(dir: &Path, path: PathBuf) -> Result<Self, TailFault> {
+        let folder = LogFolder::new(dir);
+        let Some(note) = folder.checkpoint()? else { return Err(TailFault::Missing(path)) };
+        let parsed = Note::parse(&note).ok().and_then(|note| Checkpoint::parse(note.text).ok());
+        let damaged = || FolderFault::Damaged { path: dir.join("checkpoint"), why: "it is no checkpoint" };
+        let size = parsed.ok_or_else(damaged)?.head.size;
+        let rows = Rows {
+            file: None,
+            path: dir.join(FILE_INDEX).into(),
+            in_file: Some(size),
+            made: Arc::new(Vec::new()),
+            below: Some(Arc::new(Below::new(folder, size))),
+        };
+        let place = Arc::new(RwLock::new(Arc::new(Segment::none(size))));
+        Ok(LogReader { place, path: path.into(), rows, size: Arc::new(AtomicU64::new(size)) })
+    }
+
+    fn look(dir: &Path) -> Result<Self, TailFault> {
         let (path, index_path) = (dir.join(FILE_TAIL), dir.join(FILE_INDEX));
-        let tail = open_tail(File::options().read(true), &path)?;
-        let end = tail.metadata().map_err(|error| TailFault::io("read", &path, error))?.len();
+        let tail = Segment::open(File::options().read(true), &path)?;
+        let end = tail.end().map_err(|error| TailFault::io("read", &path, error))?;
         let index = match File::open(&index_path) {
             Ok(index) => Some(index),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -45,7 +90,7 @@ impl TailReader {
         };
         let from = match &index {
             Some(index) => trusted(index, &tail).map_err(|error| TailFault::io("read", &index_path, error))?,
-            None => Trusted::NOTHING,
+            None => Trusted::nothing(&tail),
         };
         let mut maker = RowMaker::new(&path, from);
         let mut window = Window::new(&tail, &path, end);
@@ -62,8 +107,55 @@ impl TailReader {
             path: index_path.into(),
             in_file: Some(from.rows),
             made: Arc::new(maker.rows),
+            below: (!from.below).then(|| Arc::new(Below::new(LogFolder::new(dir), tail.base))),
         };
-        Ok(TailReader { tail: Arc::new(tail), path: path.into(), rows, size: Arc::new(AtomicU64::new(size)) })
+        let place = Arc::new(RwLock::new(Arc::new(tail)));
+        Ok(LogReader { place, path: path.into(), rows, size: Arc::new(AtomicU64::new(size)) })
+    }
+
+    fn segment(&self) -> Arc<Segment> {
+        self.place.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether `tail.index` says of every entry in the tail what the tail does. Rows that a crash left unwritten are none that disagree.
+    ///
+    /// # Errors
+    /// [`TailFault`]: the tail cannot be read, or is damaged.
+    pub fn index_holds(dir: &Path) -> Result<bool, TailFault> {
+        let (path, index_path) = (dir.join(FILE_TAIL), dir.join(FILE_INDEX));
+        let tail = Segment::open(File::options().read(true), &path)?;
+        let end = tail.end().map_err(|error| TailFault::io("read", &path, error))?;
+        let from = Trusted::nothing(&tail);
+        let mut maker = RowMaker::new(&path, from);
+        let mut window = Window::new(&tail, &path, end);
+        let visit = |index: u64, offset: u64, entry: &[u8]| maker.add(index, offset, entry);
+        frame::scan(&mut window, from.end, from.rows, visit)?;
+        let held = match std::fs::read(&index_path) {
+            Ok(held) => held,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+            Err(error) => return Err(TailFault::io("read", &index_path, error)),
+        };
+        let made: Vec<u8> = maker.rows.iter().flat_map(|row| row.to_bytes()).collect();
+        let held = usize::try_from(from.rows * ROW).ok().and_then(|at| held.get(at..)).unwrap_or_default();
+        Ok(made.starts_with(held))
+    }
+
+    /// Index of the first entry in the tail itself; those before it are in bundles.
+    #[must_use]
+    pub fn tail_first(&self) -> u64 {
+        self.segment().base
+    }
+
+    /// The first entry that is in the tail; those before have left it for the bundles.
+    #[must_use]
+    pub fn tail_base(&self) -> u64 {
+        self.segment().base
+    }
+
+    /// The log folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
     }
 
     /// Entries that can be read.
@@ -84,8 +176,13 @@ impl TailReader {
         if index >= self.size() {
             return Err(self.beyond(index));
         }
+        let segment = self.segment();
+        if index < segment.base {
+            let entry = LogFolder::new(self.dir()).entry(index, segment.base)?;
+            return checked(&entry, index).map(|_| entry);
+        }
         let offset = self.rows.get(index)?.offset;
-        match entry_at(&self.tail, offset, index) {
+        match entry_at(&segment, offset, index) {
             Ok(Some((entry, _))) => Ok(entry),
             Ok(None) => Err(TailFault::Unreadable { path: self.path.to_path_buf(), offset, index }),
             Err(error) => Err(TailFault::io("read", &self.path, error)),
@@ -125,17 +222,27 @@ impl TailReader {
     /// # Errors
     /// Each item may be a [`TailFault`].
     pub fn iter(&self, from: u64) -> Entries {
-        Entries { reader: self.clone(), next: from, size: self.size(), offset: None, buffer: Vec::new(), used: 0 }
+        Entries {
+            reader: self.clone(),
+            next: from,
+            size: self.size(),
+            bundle: Vec::new().into_iter(),
+            offset: None,
+            buffer: Vec::new(),
+            used: 0,
+        }
     }
 }
 
-/// See [`TailReader::iter`].
+/// See [`LogReader::iter`].
 #[derive(Debug)]
 pub struct Entries {
-    reader: TailReader,
+    reader: LogReader,
     next: u64,
     size: u64,
-    /// Offset in the file of the end of `buffer`; `None` before the first read.
+    /// What is left of a bundle.
+    bundle: std::vec::IntoIter<Vec<u8>>,
+    /// Offset of the end of `buffer`; `None` before the first read.
     offset: Option<u64>,
     buffer: Vec<u8>,
     used: usize,
@@ -144,14 +251,23 @@ pub struct Entries {
 impl Entries {
     fn entry(&mut self) -> Result<Vec<u8>, TailFault> {
         let index = self.next;
-        if self.offset.is_none() {
-            self.offset = Some(if index == 0 { START } else { self.reader.rows.get(index)?.offset });
+        if let Some(entry) = self.bundle.next() {
+            return checked(&entry, index).map(|_| entry);
         }
-        let position = self.offset.unwrap_or(START) - (self.buffer.len() - self.used) as u64;
+        let mut end = match self.offset {
+            Some(offset) => offset,
+            None => match self.seek(index)? {
+                Some(offset) => offset,
+                None => return self.entry(),
+            },
+        };
+        let position = end - (self.buffer.len() - self.used) as u64;
         if frame::read(&self.buffer[self.used..], position).is_none() {
             // Whatever is left begins a frame: read on from its start.
-            self.fill(position)?;
+            let Some(filled) = self.fill(position)? else { return self.entry() };
+            end = filled;
         }
+        self.offset = Some(end);
         let frame = frame::read(&self.buffer[self.used..], position);
         let bad = || TailFault::Unreadable { path: self.reader.path.to_path_buf(), offset: position, index };
         let frame = frame.ok_or_else(bad)?;
@@ -164,16 +280,38 @@ impl Entries {
         Ok(entry)
     }
 
-    fn fill(&mut self, start: u64) -> Result<(), TailFault> {
+    /// Offset of an entry's frame; `None` where it has left the tail, and its bundle is at hand now.
+    fn seek(&mut self, index: u64) -> Result<Option<u64>, TailFault> {
+        let segment = self.reader.segment();
+        if index < segment.base {
+            let entries = LogFolder::new(self.reader.dir()).entries(index / WIDTH, segment.base)?;
+            self.bundle = entries.into_iter();
+            // Entries of the bundle before this one.
+            if let Some(before) = (index % WIDTH).checked_sub(1) {
+                self.bundle.nth(before as usize);
+            }
+            return if self.bundle.len() > 0 { Ok(None) } else { Err(TailFault::BadBundle { index }) };
+        }
+        Ok(Some(if index == segment.base { segment.start } else { self.reader.rows.get(index)?.offset }))
+    }
+
+    /// Reads on from the start of a frame; the offset of what is read, `None` where it has left the tail meanwhile.
+    fn fill(&mut self, start: u64) -> Result<Option<u64>, TailFault> {
         let fault = |error| TailFault::io("read", &self.reader.path, error);
-        let end = self.reader.tail.metadata().map_err(fault)?.len();
-        let mut window = Window::new(&self.reader.tail, &self.reader.path, end);
+        let segment = self.reader.segment();
+        if self.next < segment.base {
+            (self.offset, self.used) = (None, 0);
+            self.buffer.clear();
+            return Ok(None);
+        }
+        let end = segment.end().map_err(fault)?;
+        let mut window = Window::new(&segment, &self.reader.path, end);
         let bytes = window.at(start)?;
         self.buffer.clear();
         self.buffer.extend_from_slice(bytes);
-        self.offset = Some(start + bytes.len() as u64);
+        let end = start + bytes.len() as u64;
         self.used = 0;
-        Ok(())
+        Ok(Some(end))
     }
 }
 

@@ -3,7 +3,7 @@
 use jindo::event::schema;
 use serde_json::{Value, json};
 
-use super::{AGENCIES, AUTHORITY, ORIGIN, REGIONS, TestLedger, word};
+use super::{AGENCIES, AUTHORITY, ORIGIN, REGIONS, Signer, TestLedger, word};
 
 fn text(name: &str) -> Value {
     json!({"ko": name, "en": name})
@@ -21,8 +21,7 @@ pub fn agency(code: &str, role: &str, key: &str) -> Value {
 /// Creates the ledger and everything a test needs.
 pub fn found(ledger: &mut TestLedger) {
     let key = ledger.signers[AUTHORITY].public();
-    let created =
-        json!({"origin": ORIGIN, "log_key": "", "authorities": [agency(AUTHORITY, "authority", &key)], "rules": 1});
+    let created = json!({"origin": ORIGIN, "log_key": jindo::projector::bootstrap::vkey(ORIGIN, &Signer::named("log").pair()), "authorities": [agency(AUTHORITY, "authority", &key)], "rules": 1});
     let mut messages = Vec::new();
     let mut add = |ledger: &mut TestLedger, kind: &str, all: Vec<Value>| {
         let time = ledger.recorded;

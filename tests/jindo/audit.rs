@@ -1,0 +1,298 @@
+//! `jindo audit` against an operator who holds the log's key but no agency's: whatever was seen by an honest agency cannot
+//! change unnoticed; what lies above needs a checkpoint kept from earlier. And against damage, byte by byte.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jindo::audit::report::Report;
+use jindo::audit::{AuditFault, Options, run};
+use jindo::event::Time;
+use jindo::log::checkpoint::{Checkpoint, Head};
+use jindo::log::disk::Files;
+use jindo::log::entry::{Entry, Kept, Ruling, Verdict};
+use jindo::log::folder::LogFolder;
+use jindo::log::publish::{Fence, FenceFault, Held, Nobody, Publisher};
+use jindo::log::tail::{LogReader, Tail};
+use jindo::sign::{Seen, hex};
+use rayon::prelude::*;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::ledger::{ORIGIN, Signer, TestLedger, copy_folder, noon};
+
+/// In memory; each rewritten log has one of its own, as an operator would see to.
+#[derive(Default)]
+struct Shed(Option<Held>);
+
+impl Fence for Shed {
+    fn held(&mut self) -> Result<Option<Held>, FenceFault> {
+        Ok(self.0)
+    }
+
+    fn swap(&mut self, from: Option<u64>, to: &Head) -> Result<(), FenceFault> {
+        self.0 = Some(Held { head: *to, revision: from.unwrap_or(0) + 1 });
+        Ok(())
+    }
+}
+
+/// Publishes a checkpoint over everything in the tail.
+fn publish(log: &Path, fence: &mut Shed, now: Time) -> Checkpoint {
+    let tail = LogReader::open(log).unwrap();
+    let key = Arc::new(Signer::named("log").pair());
+    let mut publisher = Publisher::open(LogFolder::new(log), Box::new(Files), ORIGIN, key, &tail).unwrap();
+    let mut last = None;
+    while publisher.is_due(&tail) {
+        last = publisher.beat(&tail, fence, &mut Nobody, now).unwrap().or(last);
+    }
+    last.unwrap()
+}
+
+/// An honest log: ten reports, a checkpoint, five more, one of `kiat` that has seen it, ten more, a checkpoint.
+struct Honest {
+    dir: TempDir,
+    genesis: [u8; 32],
+    /// What `kiat` saw.
+    seen: u64,
+    size: u64,
+    /// The newest signed checkpoint, as an auditor would keep it.
+    kept: String,
+}
+
+fn charger(ledger: &mut TestLedger, agency: &str, number: u64) {
+    let data = json!({"region": "11", "class": "fast", "count": number});
+    ledger.accept(agency, "charger.installed.v1", data, noon("2026-03-02"));
+}
+
+fn honest() -> Honest {
+    let mut ledger = TestLedger::new();
+    let mut fence = Shed::default();
+    for number in 1..=10 {
+        charger(&mut ledger, "keco", number);
+    }
+    ledger.close();
+    let log = ledger.log_folder();
+    let seen = publish(&log, &mut fence, ledger.recorded).head;
+    ledger.open();
+    for number in 1..=5 {
+        charger(&mut ledger, "keco", 50 + number);
+    }
+    ledger.seen = Some(Seen { size: seen.size, root: seen.root });
+    ledger.report(
+        "kiat",
+        "charger.installed.v1",
+        json!({"region": "11", "class": "fast", "count": 1}),
+        noon("2026-03-03"),
+    );
+    ledger.seen = None;
+    for number in 1..=10 {
+        charger(&mut ledger, "keco", 100 + number);
+    }
+    ledger.close();
+    let size = publish(&log, &mut fence, ledger.recorded).head.size;
+    let genesis = hex::sha256(&LogReader::open(&log).unwrap().read(0).unwrap());
+    let kept = LogFolder::new(&log).checkpoint().unwrap().unwrap();
+    Honest { dir: ledger.into_folder(), genesis, seen: seen.size, size, kept }
+}
+
+fn options(log: PathBuf, genesis: [u8; 32]) -> Options {
+    Options { log, genesis: Some(genesis), signatures: true, ..Options::default() }
+}
+
+fn audit(options: &Options) -> Report {
+    run(options, &mut |_, _| {}).unwrap()
+}
+
+fn codes(report: &Report) -> Vec<&'static str> {
+    report.found.keys().copied().collect()
+}
+
+fn entries(log: &Path) -> Vec<Entry> {
+    LogReader::open(log).unwrap().iter(0).map(|item| Entry::parse(&item.unwrap().1).unwrap()).collect()
+}
+
+/// The operator writes the log anew from entries, numbers them, and signs it.
+fn forge(entries: Vec<Entry>) -> TempDir {
+    let dir = TempDir::new().unwrap();
+    let (mut tail, _) = Tail::open(dir.path()).unwrap();
+    let mut now = Time::from_ns(0);
+    for (entry, index) in entries.into_iter().zip(0..) {
+        let entry = Entry { index, sequence: index + 1, ..entry };
+        now = now.max(entry.recorded);
+        tail.append(&[entry.encode()], &[entry.recorded]).unwrap();
+    }
+    drop(tail);
+    publish(dir.path(), &mut Shed::default(), now);
+    dir
+}
+
+#[test]
+fn an_honest_log_holds() {
+    let honest = honest();
+    let mut options = options(honest.dir.path().join("log"), honest.genesis);
+    options.since = vec![("kept".to_owned(), honest.kept.clone())];
+    options.sample = Some((5, "2026".to_owned()));
+    let report = audit(&options);
+    assert_eq!(report.findings, []);
+    assert!(report.holds() && report.genesis_confirmed && report.origin == ORIGIN);
+    assert_eq!((report.size, report.unproven, report.held_since), (honest.size, 0, Some(honest.size)));
+    assert_eq!((report.seen, report.seen_size, report.signatures), (1, honest.seen, honest.size));
+    assert_eq!(report.agencies["keco"].events, 25);
+    assert_eq!(report.sample.len(), 5);
+    assert_eq!(audit(&options).sample.iter().map(|one| one.index).collect::<Vec<_>>(), {
+        report.sample.iter().map(|one| one.index).collect::<Vec<_>>()
+    });
+}
+
+/// What the operator does, where, what the audit says, and the entry it names.
+type Attack<'a> = (&'a str, Box<dyn Fn(&mut Vec<Entry>) + 'a>, &'a str);
+
+#[test]
+fn an_operator_with_the_logs_key_is_found_below_what_an_agency_saw() {
+    let honest = honest();
+    let (seen, log) = (honest.seen as usize, honest.dir.path().join("log"));
+    let back = |entry: &mut Entry| entry.recorded = entry.recorded.plus_ns(-500_000_000);
+    let refuse = |entry: &mut Entry| {
+        entry.ruling = Some(Ruling::new(Verdict::Refused("data-invalid".to_owned()), Vec::new(), None));
+    };
+    let attacks: Vec<Attack<'_>> = vec![
+        ("drops a report", Box::new(|all| drop(all.remove(seen - 3))), "seen-differs"),
+        ("inserts a copy", Box::new(|all| all.insert(seen - 3, all[seen - 4].clone())), "seen-differs"),
+        ("swaps two", Box::new(|all| all.swap(seen - 3, seen - 4)), "seen-differs"),
+        ("back-dates", Box::new(|all| back(&mut all[seen - 3])), "seen-differs"),
+        ("refuses what was accepted", Box::new(|all| refuse(&mut all[seen - 3])), "verdict-differs"),
+        ("refuses, above what was seen", Box::new(|all| refuse(&mut all[seen + 8])), "verdict-differs"),
+        ("moves what has seen before what it saw", Box::new(|all| all.swap(seen + 5, seen - 5)), "seen-later"),
+        (
+            "back-dates by an hour, above",
+            Box::new(|all| all[seen + 8].recorded = all[seen].recorded.plus_ns(-3_600_000_000_000)),
+            "recorded-back",
+        ),
+    ];
+    for (what, attack, code) in attacks {
+        let mut all = entries(&log);
+        attack(&mut all);
+        let forged = forge(all);
+        let report = audit(&options(forged.path().to_owned(), honest.genesis));
+        assert!(codes(&report).contains(&code), "{what}: {:?}", report.findings);
+        assert!(report.first_wrong().is_some(), "{what}");
+    }
+}
+
+#[test]
+fn above_what_was_seen_a_kept_checkpoint_is_needed() {
+    let honest = honest();
+    let log = honest.dir.path().join("log");
+    let mut all = entries(&log);
+    all.pop();
+    let forged = forge(all);
+    let mut options = options(forged.path().to_owned(), honest.genesis);
+    let alone = audit(&options);
+    assert!(
+        alone.holds() && alone.seen_size == honest.seen,
+        "the verdict says how far it is proven: {:?}",
+        alone.findings
+    );
+    options.since = vec![("kept".to_owned(), honest.kept.clone())];
+    assert_eq!(codes(&audit(&options)), ["log-cut"]);
+    // Cut and filled up again.
+    let mut all = entries(&log);
+    let last = all.len() - 1;
+    all[last] = all[last - 1].clone();
+    let forged = forge(all);
+    options.log = forged.path().to_owned();
+    assert!(codes(&audit(&options)).contains(&"since-differs"));
+}
+
+#[test]
+fn forged_reports_do_not_count() {
+    let honest = honest();
+    let log = honest.dir.path().join("log");
+    let accepted = |entry: &mut Entry| entry.ruling = Some(Ruling::new(Verdict::Accepted, Vec::new(), None));
+    // A report signed for another ledger, by a key this one knows; and one by a key it does not.
+    let mut other = TestLedger::new();
+    let stranger = Signer::named("stranger");
+    for foreign in [true, false] {
+        let mut signer = if foreign { other.signers["keco"].clone() } else { stranger.clone() };
+        let mut all = entries(&log);
+        let mut entry = all.last().unwrap().clone();
+        let (subject, body) = (entry.subject.text().unwrap().to_owned(), entry.body.bytes().unwrap().clone());
+        let content_type = entry.content_type.as_ref().and_then(Kept::text).unwrap().to_owned();
+        let mut claims = signer.claims(&subject, &content_type, &body, entry.recorded);
+        if foreign {
+            claims.aud = "another.example/ledger".to_owned();
+        }
+        entry.signature = Some(Kept::Text(signer.sign(&claims)));
+        accepted(&mut entry);
+        all.push(entry);
+        let forged = forge(all);
+        let report = audit(&options(forged.path().to_owned(), honest.genesis));
+        let told = report.findings.iter().find(|finding| finding.code == "verdict-differs").unwrap();
+        let expected = if foreign { "claims-origin" } else { "key-unknown" };
+        assert!(told.expected.as_deref().unwrap().contains(expected), "{told:?}");
+        assert_eq!((told.index, told.agency.as_deref()), (Some(honest.size), Some("keco")));
+    }
+    other.close();
+}
+
+#[test]
+fn another_log_is_not_this_one() {
+    let honest = honest();
+    let report = audit(&options(honest.dir.path().join("log"), [7; 32]));
+    assert_eq!(codes(&report), ["genesis-differs"]);
+    let empty = TempDir::new().unwrap();
+    let fault = run(&options(empty.path().to_owned(), [7; 32]), &mut |_, _| {}).unwrap_err();
+    assert!(matches!(fault, AuditFault::NoCheckpoint(_)), "{fault}");
+}
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for item in std::fs::read_dir(dir).unwrap() {
+        let path = item.unwrap().path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found.sort();
+    found
+}
+
+/// Bytes of which one in so many is flipped; `JINDO_FLIP_EVERY=1` flips each.
+fn flip_every() -> usize {
+    std::env::var("JINDO_FLIP_EVERY").map_or(10_007, |text| text.parse().unwrap())
+}
+
+#[test]
+fn a_flipped_byte_anywhere_is_found() {
+    let honest = honest();
+    let log = honest.dir.path().join("log");
+    let every = flip_every();
+    let mut flips = Vec::new();
+    for path in files(&log) {
+        let length = std::fs::metadata(&path).unwrap().len() as usize;
+        let small = length < 2_000;
+        flips.extend((0..length).step_by(if small { every.min(29) } else { every }).map(|at| (path.clone(), at)));
+    }
+    let unseen: Vec<String> = flips
+        .par_chunks(64)
+        .flat_map_iter(|run_of| {
+            // Each thread has a copy of its own.
+            let copy = TempDir::new().unwrap();
+            copy_folder(&log, copy.path());
+            let mut unseen = Vec::new();
+            for (path, at) in run_of {
+                let name = path.strip_prefix(&log).unwrap();
+                let target = copy.path().join(name);
+                let good = std::fs::read(&target).unwrap();
+                let mut bad = good.clone();
+                bad[*at] ^= 0x01;
+                std::fs::write(&target, &bad).unwrap();
+                // What cannot be checked at all is told as that, with exit 2.
+                let found = run(&options(copy.path().to_owned(), honest.genesis), &mut |_, _| {});
+                if found.is_ok_and(|report| report.holds()) {
+                    unseen.push(format!("{} byte {at}", name.display()));
+                }
+                std::fs::write(&target, &good).unwrap();
+            }
+            unseen
+        })
+        .collect();
+    assert_eq!(unseen, Vec::<String>::new(), "of {} flips", flips.len());
+}
