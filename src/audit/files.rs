@@ -5,11 +5,13 @@ use std::path::Path;
 
 use super::report::{Finding, Report};
 use crate::event::Day;
-use crate::log::folder::LogFolder;
+use crate::log::disk::FRESH;
+use crate::log::folder::{CHECKPOINT, HISTORY, LogFolder, VKEY};
+use crate::log::tail::{FILE_INDEX, FILE_LOCK, FILE_TAIL};
 use crate::log::tile::Tile;
 
 /// Names at the top of a log folder that are no tile and no history.
-const KNOWN: [&str; 5] = ["checkpoint", "vkey", "tail", "tail.index", "tail.lock"];
+const KNOWN: [&str; 5] = [CHECKPOINT, VKEY, FILE_TAIL, FILE_INDEX, FILE_LOCK];
 
 /// Finds files that no log of `size` entries has; tiles of another width than the log has now must begin alike.
 ///
@@ -57,8 +59,14 @@ fn begins_alike(folder: &LogFolder, tile: Tile, size: u64) -> io::Result<bool> {
 }
 
 fn belongs(name: &str) -> bool {
-    let day = |day: &str| Day::parse(day).is_ok_and(|parsed| parsed.to_string() == day);
-    KNOWN.contains(&name) || name.strip_prefix("history/").is_some_and(day)
+    // What a crash left half written under a name of its own: nobody reads it, the next write replaces it.
+    let name = name.strip_suffix(FRESH).and_then(|name| name.strip_suffix('.')).unwrap_or(name);
+    let is_day = |name: &str| Day::parse(name).is_ok_and(|day| day.to_string() == name);
+    match name.split_once('/') {
+        None => KNOWN.contains(&name),
+        Some((HISTORY, day)) => is_day(day),
+        Some(_) => Tile::parse(name).is_some(),
+    }
 }
 
 fn list(folder: &Path, prefix: &str, names: &mut Vec<String>) -> io::Result<()> {

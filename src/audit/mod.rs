@@ -235,7 +235,7 @@ impl Audit<'_> {
         self.tree.finish(report);
         report.root = hex::encode(&self.tree.root());
         self.tail(options, &registry, report)?;
-        self.heads.finish(self.tree.size(), report);
+        self.heads.finish(self.folder, self.tree.size(), report);
         let now = registry.lock().unwrap_or_else(PoisonError::into_inner).clone();
         report.origin.clone_from(&now.origin);
         let authorities: Vec<String> =

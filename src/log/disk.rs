@@ -11,7 +11,7 @@ use std::{
 };
 
 /// Ending of files that are being written. Left behind by a crash they are written over, or removed with their folder.
-const FRESH: &str = "new";
+pub const FRESH: &str = "new";
 
 /// Writes of the log folder.
 pub trait Disk: Send {

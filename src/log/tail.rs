@@ -36,9 +36,12 @@ use super::{
 };
 use crate::{event::Time, limits::ENTRY_BYTES_MAX};
 
-const FILE_TAIL: &str = "tail";
-const FILE_INDEX: &str = "tail.index";
-const FILE_LOCK: &str = "tail.lock";
+/// The tail.
+pub const FILE_TAIL: &str = "tail";
+/// Where its entries begin.
+pub const FILE_INDEX: &str = "tail.index";
+/// Held by the writer.
+pub const FILE_LOCK: &str = "tail.lock";
 
 /// Why the tail cannot be opened, read or appended to.
 #[derive(Debug, thiserror::Error)]

@@ -203,6 +203,37 @@ fn above_what_was_seen_a_kept_checkpoint_is_needed() {
     assert!(codes(&audit(&options)).contains(&"since-differs"));
 }
 
+/// Found on reading: a kill between history and checkpoint, or in the middle of a write, made an honest log look cut.
+#[test]
+fn what_a_crash_leaves_is_no_finding() {
+    let honest = honest();
+    let log = honest.dir.path().join("log");
+    let folder = LogFolder::new(&log);
+    let notes: Vec<String> =
+        folder.history_days().unwrap().into_iter().flat_map(|day| folder.history(day).unwrap().0).collect();
+    assert_eq!(notes.last(), Some(&honest.kept));
+    std::fs::write(log.join("checkpoint"), &notes[notes.len() - 2]).unwrap();
+    for name in ["checkpoint.new", "tail.new", "tile/0/000.p/99.new", "tile/entries/001.new"] {
+        std::fs::write(log.join(name), "half a wri").unwrap();
+    }
+    let mut options = options(log.clone(), honest.genesis);
+    let report = audit(&options);
+    assert_eq!(report.findings, []);
+    assert_eq!((report.size, report.size + report.unproven), (honest.seen, honest.size));
+    // Any other file is one, and so is a history ahead of tiles that do not lead to its root.
+    std::fs::write(log.join("notes.txt"), "x").unwrap();
+    assert_eq!(codes(&audit(&options)), ["file-unknown"]);
+    let mut all = entries(&log);
+    all.pop();
+    let forged = forge(all);
+    let day = LogFolder::new(forged.path()).history_days().unwrap()[0];
+    let path = LogFolder::new(forged.path()).history_path(day);
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("{text}{}\n", honest.kept)).unwrap();
+    options.log = forged.path().to_owned();
+    assert_eq!(codes(&audit(&options)), ["log-cut"]);
+}
+
 #[test]
 fn forged_reports_do_not_count() {
     let honest = honest();
