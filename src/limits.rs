@@ -33,8 +33,9 @@ pub const STATE_DIGEST_EVERY: u64 = 4_096;
 pub const COMMIT_MESSAGES_MAX: usize = 4_096;
 /// Bytes of message bodies in one commit.
 pub const COMMIT_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Events in one commit: bounds the pending changes in memory.
-pub const COMMIT_EVENTS_MAX: usize = 20_000;
+/// Accepted events in one commit of a replay or an audit: bounds the pending changes in memory. Live commits are bounded by
+/// [`COMMIT_BYTES_MAX`].
+pub const COMMIT_EVENTS_MAX: u64 = 20_000;
 /// Messages in one atomic publish batch (the server allows 1,000).
 pub const PUBLISH_BATCH_MAX: usize = 500;
 /// How long a publisher waits for an acknowledgement before it asks what became of the report.

@@ -8,8 +8,8 @@ use super::report::{Finding, Report, widen};
 use crate::admit::decide::Decided;
 use crate::admit::screen::{Screened, Trust, screen};
 use crate::admit::{Reason, Refusal};
-use crate::catalogue::registry::Registry;
-use crate::limits::{CLOCK_AHEAD_NS_MAX, COMMIT_EVENTS_MAX, STATE_DIGEST_EVERY};
+use crate::catalogue::registry::{RULES_KNOWN, Registry};
+use crate::limits::{CLOCK_AHEAD_NS_MAX, STATE_DIGEST_EVERY};
 use crate::log::entry::{Entry, Kept, Ruling, Verdict};
 use crate::projector::folding::{Folding, ruling_of};
 use crate::projector::halt::Halt;
@@ -22,7 +22,6 @@ pub type SeenClaims = BTreeMap<(u64, [u8; 32]), (u64, String)>;
 pub struct Judge {
     folding: Folding,
     trust: Trust,
-    pending: usize,
     /// Claims to be held against the tree.
     pub seen: SeenClaims,
     /// Hashes of evidence named by accepted events.
@@ -36,7 +35,7 @@ impl Judge {
     /// The folder cannot be used.
     pub fn new(scratch: &Path, trust: Trust) -> Result<Self, Halt> {
         let folding = Folding::open(scratch)?;
-        Ok(Judge { folding, trust, pending: 0, seen: SeenClaims::new(), evidence: Vec::new() })
+        Ok(Judge { folding, trust, seen: SeenClaims::new(), evidence: Vec::new() })
     }
 
     /// The registry after the entries so far.
@@ -56,7 +55,7 @@ impl Judge {
         under: &Arc<Registry>,
         report: &mut Report,
     ) -> Result<(), Halt> {
-        if self.registry().rules > crate::catalogue::registry::RULES_KNOWN {
+        if self.registry().rules > RULES_KNOWN {
             self.folding.check_rules(entry.index)?;
         }
         let screened =
@@ -85,13 +84,8 @@ impl Judge {
             self.evidence.extend(super::evidence::named(decision));
         }
         tally(&entry, agency.as_deref(), held.as_ref(), events, report);
-        self.pending += 1 + events as usize;
         self.folding.apply(&entry, &signer, &outcome)?;
-        if self.pending >= COMMIT_EVENTS_MAX {
-            self.pending = 0;
-            self.folding.commit()?;
-        }
-        Ok(())
+        self.folding.commit_if_full()
     }
 
     fn state(&self, entry: &Entry, report: &mut Report) {

@@ -21,13 +21,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
-use crate::admit::screen::Trust;
+use crate::admit::screen::{Trust, screen};
 use crate::catalogue::registry::Registry;
-use crate::log::checkpoint::{Checkpoint, CheckpointFault};
-use crate::log::entry::leaf_hash;
-use crate::log::folder::{FolderFault, LogFolder, TileTree};
+use crate::log::checkpoint::{Checkpoint, CheckpointFault, Head};
+use crate::log::entry::{Entry, leaf_hash};
+use crate::log::folder::{CHECKPOINT, FolderFault, LogFolder, TileTree, VKEY};
 use crate::log::note::{NoteFault, VerifierKey};
-use crate::log::tail::{LogReader, TailFault};
+use crate::log::tail::{FILE_INDEX, FILE_TAIL, LogReader, TailFault};
 use crate::log::tree::Hashes as _;
 use crate::projector::halt::Halt;
 use crate::sign::hex;
@@ -125,7 +125,6 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(u64, u64)) -> Result<Repo
         heads,
         judge: Judge::new(scratch.path(), trust)?,
         sample: options.sample.as_ref().map_or_else(|| Sample::new("", 0), |(n, seed)| Sample::new(seed, *n)),
-        registry: Mutex::new(Arc::new(Registry::default())),
         trust,
     };
     audit.run(options, &mut report, progress)?;
@@ -162,13 +161,14 @@ fn opening(
     }
     let vkey = named_key(&first)?;
     let key = VerifierKey::parse(&vkey).map_err(AuditFault::Key)?;
-    if folder.vkey()?.as_deref() != Some(vkey.as_str()) {
+    let file = folder.vkey()?.unwrap_or_default();
+    if file != vkey {
         let finding = Finding::new(
             "vkey-differs",
             "vkey 파일이 첫 기록이 정한 로그의 키와 다릅니다",
             "the file vkey is not the log's key as entry 0 names it",
         );
-        report.find(finding.file("vkey").versions(folder.vkey()?.unwrap_or_default(), &vkey));
+        report.find(finding.file(VKEY).versions(file, &vkey));
     }
     match Checkpoint::open(note, &key) {
         Ok(checkpoint) => Ok((key, checkpoint)),
@@ -178,9 +178,9 @@ fn opening(
                 format!("체크포인트의 서명이 확인되지 않습니다: {fault}"),
                 format!("the checkpoint does not verify: {fault}"),
             );
-            report.find(finding.file("checkpoint"));
+            report.find(finding.file(CHECKPOINT));
             // Its size is taken as a claim, so that the entries are still checked.
-            let head = crate::log::checkpoint::Head { size, root: [0; 32] };
+            let head = Head { size, root: [0; 32] };
             Ok((key.clone(), Checkpoint { origin: key.name().to_owned(), head }))
         }
     }
@@ -189,7 +189,7 @@ fn opening(
 /// The key that entry 0 names.
 fn named_key(first: &[u8]) -> Result<String, AuditFault> {
     let wrong = |why: &str| AuditFault::NoGenesis(why.to_owned());
-    let entry = crate::log::entry::Entry::parse(first).map_err(|fault| wrong(&fault.to_string()))?;
+    let entry = Entry::parse(first).map_err(|fault| wrong(&fault.to_string()))?;
     let body = entry.body.bytes().ok_or_else(|| wrong("it has no body"))?;
     let tree = crate::event::json::parse(body).map_err(|fault| wrong(&fault.to_string()))?;
     let key = tree.pointer("/data/log_key").and_then(serde_json::Value::as_str);
@@ -202,7 +202,6 @@ struct Audit<'a> {
     heads: Heads,
     judge: Judge,
     sample: Sample,
-    registry: Mutex<Arc<Registry>>,
     trust: Trust,
 }
 
@@ -214,7 +213,8 @@ impl Audit<'_> {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<(), AuditFault> {
         let size = report.size;
-        let registry = std::mem::take(&mut self.registry);
+        // The newest registry, for whoever screens ahead.
+        let registry = Mutex::new(self.judge.registry().clone());
         std::thread::scope(|scope| {
             let (sender, batches) = mpsc::sync_channel::<Batch>(1);
             let (folder, trust, known) = (self.folder, self.trust, &registry);
@@ -234,9 +234,9 @@ impl Audit<'_> {
         })?;
         self.tree.finish(report);
         report.root = hex::encode(&self.tree.root());
-        self.tail(options, &registry, report)?;
+        self.tail(options, report)?;
         self.heads.finish(self.folder, self.tree.size(), report);
-        let now = registry.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let now = self.judge.registry().clone();
         report.origin.clone_from(&now.origin);
         let authorities: Vec<String> =
             now.agencies.keys().filter(|code| now.is_authority(code)).map(ToString::to_string).collect();
@@ -244,7 +244,7 @@ impl Audit<'_> {
         self.sample.finish(report);
         if let Some(folder) = &options.evidence {
             let compared = evidence::compare(&self.judge.evidence, folder);
-            report.evidence = Some(compared.map_err(|(path, error)| AuditFault::Io { path, error })?);
+            report.evidence = Some(compared.map_err(|(path, error)| io_fault(&path, error))?);
         }
         Ok(self.judge.finish(report)?)
     }
@@ -265,12 +265,12 @@ impl Audit<'_> {
     }
 
     /// Entries in `log/tail`: those that a checkpoint covers are the published ones, the others are checked unproven.
-    fn tail(&mut self, options: &Options, known: &Mutex<Arc<Registry>>, report: &mut Report) -> Result<(), AuditFault> {
+    fn tail(&mut self, options: &Options, report: &mut Report) -> Result<(), AuditFault> {
         let damaged = |fault: &TailFault| {
             let ko = format!("tail 파일이 손상되었습니다: {fault}");
-            Finding::new("tail-damaged", ko, format!("the tail is damaged: {fault}")).file("tail")
+            Finding::new("tail-damaged", ko, format!("the tail is damaged: {fault}")).file(FILE_TAIL)
         };
-        if !options.log.join("tail").exists() {
+        if !options.log.join(FILE_TAIL).exists() {
             return Ok(());
         }
         let tail = match LogReader::open(&options.log) {
@@ -284,7 +284,7 @@ impl Audit<'_> {
             let en =
                 "tail.index does not fit the tail: it is a cache, made anew at the next start, but somebody altered it";
             let ko = "tail.index가 tail과 맞지 않습니다: 다음 시작 때 다시 만들어지는 색인이지만 누군가 바꾸었습니다";
-            report.find(Finding::new("tail-index-wrong", ko, en).file("tail.index"));
+            report.find(Finding::new("tail-index-wrong", ko, en).file(FILE_INDEX));
         }
         let mut tree = self.folder.tree(report.size);
         for item in tail.iter(tail.tail_first()) {
@@ -303,11 +303,10 @@ impl Audit<'_> {
             let mut findings = Vec::new();
             let entry = entries::read(index, &bytes, &mut findings);
             findings.into_iter().for_each(|finding| report.find(finding));
-            let under = known.lock().unwrap_or_else(PoisonError::into_inner).clone();
             if let Some(entry) = entry {
-                let screened = crate::admit::screen::screen(&entry, &under, self.trust);
+                let under = self.judge.registry().clone();
+                let screened = screen(&entry, &under, self.trust);
                 self.judge.entry(entry, screened, &under, report)?;
-                known.lock().unwrap_or_else(PoisonError::into_inner).clone_from(self.judge.registry());
             }
         }
         Ok(())
@@ -324,6 +323,6 @@ fn published(tree: &mut TileTree<'_>, index: u64, bytes: &[u8], report: &mut Rep
             "tail 파일의 기록이 공개된 기록과 다릅니다",
             "the entry in the tail is not the published one",
         );
-        report.find(finding.at(index).file("tail"));
+        report.find(finding.at(index).file(FILE_TAIL));
     }
 }

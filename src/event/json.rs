@@ -315,7 +315,7 @@ impl<'a> Parser<'a> {
         Ok(plain)
     }
 
-    /// `uXXXX`, or the two escapes of a surrogate pair.
+    /// `u` and four hexadecimal digits, or the two such escapes of a surrogate pair.
     fn unicode(&mut self) -> Result<char, JsonFault> {
         let high = self.hex4()?;
         let code = match high {

@@ -20,7 +20,7 @@ use super::halt::Halt;
 use crate::admit::screen::{Screened, Trust, screen};
 use crate::catalogue::registry::Registry;
 use crate::event::Time;
-use crate::limits::{COMMIT_BYTES_MAX, COMMIT_EVENTS_MAX, COMMIT_MESSAGES_MAX, STATE_DIGEST_EVERY};
+use crate::limits::{COMMIT_BYTES_MAX, COMMIT_MESSAGES_MAX, STATE_DIGEST_EVERY};
 use crate::log::entry::{Entry, Kept};
 use crate::log::tail::{LogReader, Tail};
 use crate::store::Reader;
@@ -184,18 +184,17 @@ impl Core {
     pub fn replay(&mut self, messages_max: usize, progress: &mut dyn FnMut(u64, u64)) -> Result<(), Halt> {
         let size = self.tail.size();
         let mut entries = Vec::new();
-        let (mut bytes, mut events) = (0, 0);
+        let mut bytes = 0;
         let log = self.log.clone();
         for item in log.iter(self.folding.position().size) {
             let (index, text) = item?;
             let entry = Entry::parse(&text).map_err(|fault| Halt::Entry { index, fault })?;
             bytes += text.len();
-            events += entry.ruling.as_ref().map_or(1, |ruling| ruling.marks.len().max(1));
             entries.push(entry);
-            let full = entries.len() >= messages_max || bytes >= COMMIT_BYTES_MAX || events >= COMMIT_EVENTS_MAX;
+            let full = entries.len() >= messages_max || bytes >= COMMIT_BYTES_MAX;
             if full || index + 1 == size {
                 self.replay_run(std::mem::take(&mut entries))?;
-                (bytes, events) = (0, 0);
+                bytes = 0;
                 progress(index + 1, size);
             }
         }
@@ -214,6 +213,7 @@ impl Core {
                 return Err(Halt::StateDiffers { index });
             }
             self.folding.fold_one(&ready.entry, ready.screened, ready.entry.ruling.as_ref())?;
+            self.folding.commit_if_full()?;
         }
         self.folding.commit()
     }

@@ -14,6 +14,7 @@ use crate::catalogue::registry::{RULES_KNOWN, Registry};
 use crate::fold::apply::{Folded, Past};
 use crate::fold::rows::{GovernanceRow, Position};
 use crate::fold::state::State;
+use crate::limits::COMMIT_EVENTS_MAX;
 use crate::log::entry::{Entry, Mark, Ruling, Verdict};
 use crate::store::{Reader, Store};
 
@@ -83,6 +84,15 @@ impl Folding {
     /// [`Halt`].
     pub fn commit(&mut self) -> Result<(), Halt> {
         self.store.commit(&self.state.take()).map_err(Halt::from)
+    }
+
+    /// Writes what was folded since the last commit where it is [`COMMIT_EVENTS_MAX`] events or more.
+    ///
+    /// # Errors
+    /// [`Halt`].
+    pub fn commit_if_full(&mut self) -> Result<(), Halt> {
+        let waiting = self.position().records - self.store.position().records;
+        if waiting >= COMMIT_EVENTS_MAX { self.commit() } else { Ok(()) }
     }
 
     /// Closes the store, flushed.

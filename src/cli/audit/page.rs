@@ -1,29 +1,21 @@
 //! The verdict as one page for someone who is no cryptographer, in Korean or English. It only words a [`Report`].
 
 use crate::audit::report::{Finding, Key, Report};
+use crate::catalogue::units;
 use crate::cli::Context;
 use crate::cli::lang::Lang;
-use crate::cli::table::{Style, Table, cell};
-use crate::event::Time;
+use crate::cli::table::{Style, Table, cell, harmless};
+use crate::event::{Amount, Time};
 
 /// Findings told in full on the page.
 const TOLD: usize = 12;
 
-/// Digits in threes.
 fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let groups = digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap_or_default());
-    groups.collect::<Vec<_>>().join(",")
+    units::english(Amount::from_int(i64::try_from(number).unwrap_or(i64::MAX)))
 }
 
 fn days(span: Option<(Time, Time)>) -> String {
     span.map_or_else(|| "–".to_owned(), |(first, last)| format!("{} – {}", first.day(), last.day()))
-}
-
-/// What a report puts between control characters would move the reader's cursor.
-fn plain(text: &str) -> String {
-    let safe = |c: char| if c.is_control() { c.escape_debug().to_string() } else { c.to_string() };
-    text.chars().map(safe).collect()
 }
 
 /// The page.
@@ -54,14 +46,14 @@ impl Page<'_> {
     }
 
     fn line(&mut self, ko: &str, en: &str) {
-        let text = plain(self.lang.pick(ko, en));
+        let text = harmless(self.lang.pick(ko, en));
         self.out.push_str(&format!("  {text}\n"));
     }
 
     fn verdict(&mut self) {
         let report = self.report;
         let total = count(report.found.values().sum());
-        let title = format!("{} {}\n", self.lang.pick("감사 결과:", "Audit of"), plain(&report.origin));
+        let title = format!("{} {}\n", self.lang.pick("감사 결과:", "Audit of"), harmless(&report.origin));
         let (style, ko, en) = match (report.holds(), report.first_wrong()) {
             (true, _) => (
                 Style::Green,
@@ -282,6 +274,11 @@ mod tests {
         for (number, expected) in [(0, "0"), (999, "999"), (1_000, "1,000"), (71_450_000, "71,450,000")] {
             assert_eq!(count(number), expected);
         }
-        assert_eq!(plain("a\u{1b}[2Jb"), "a\\u{1b}[2Jb");
+        let mut report = Report { origin: "a\u{1b}[2Jb".to_owned(), ..Report::default() };
+        report.find(Finding::new("x", "", "c\u{202e}d").file("e\rf"));
+        let context =
+            Context { lang: Lang::En, json: false, data: "data".into(), ledger: None, colour: false, width: None };
+        let page = page(&report, &context);
+        assert!(page.contains("a\\u{1b}[2Jb") && page.contains("c\\u{202e}d") && page.contains("e\\u{d}f"), "{page}");
     }
 }
