@@ -41,7 +41,7 @@ async fn serve_status(link: Link, shared: Shared, stream: String, mut requests: 
         let last = read::extent(&link, &stream).await.map(|extent| extent.last).ok();
         let (shared, payload) = (shared.clone(), request.message.payload.clone());
         // One at a time: answering is a few row reads, and a flood waits in the subscription, which is bounded.
-        let answer = tokio::task::spawn_blocking(move || answer(&shared, &payload, last)).await;
+        let answer = tokio::task::spawn_blocking(move || status(&shared, &payload, last)).await;
         let answer = answer.unwrap_or_else(|_| Err("the ledger could not answer".to_owned()));
         let answer = answer.map(bytes::Bytes::from);
         let answer = answer.map_err(|why| async_nats::service::error::Error { status: why, code: 400 });
@@ -82,25 +82,39 @@ fn receipt(shared: &Shared, payload: &[u8]) -> Result<Vec<u8>, (usize, String)> 
     serde_json::to_vec(&answer).map_err(|error| (500, error.to_string()))
 }
 
-fn answer(shared: &Shared, payload: &[u8], last: Option<u64>) -> Result<Vec<u8>, String> {
+/// A [`StatusAnswer`] to a [`StatusQuestion`], both as JSON. `last` is where the stream stood when the question was read.
+///
+/// A report counts as recorded once readers hold the commit it is in: whoever is told so finds it in every figure and in
+/// the registry.
+///
+/// # Errors
+/// What is wrong with the question, or that the ledger cannot read its rows.
+pub fn status(shared: &Shared, payload: &[u8], last: Option<u64>) -> Result<Vec<u8>, String> {
     let asked: StatusQuestion =
         serde_json::from_slice(payload).map_err(|error| format!("request is malformed: {error}"))?;
     if asked.sha256.len() > STATUS_ASK_MAX {
         return Err(format!("asks for {} reports, at most {STATUS_ASK_MAX} are told at once", asked.sha256.len()));
     }
     let size = *shared.sizes().borrow();
-    let mut reports = BTreeMap::new();
+    let (mut reports, mut shown) = (BTreeMap::new(), true);
     for text in asked.sha256 {
         let sha256 = hex::decode32(&text).ok_or_else(|| format!("'{text}' is no SHA-256 in lower-case hex"))?;
         let state = state(shared, &sha256).map_err(|why| {
             tracing::error!(%why, "status cannot be told");
             "the ledger could not read its rows; ask again".to_owned()
         })?;
+        let state = match state {
+            ReportState::Recorded { index, .. } if index >= size => {
+                shown = false;
+                ReportState::Unknown
+            }
+            state => state,
+        };
         reports.insert(text, state);
     }
     // A halted intake reads no more, whatever the stream holds: what is unknown may still come out of a recovery.
     let halted = matches!(*shared.health().borrow(), Health::Halted(_));
-    let caught_up = !halted && last.is_some_and(|last| last <= size);
+    let caught_up = shown && !halted && last.is_some_and(|last| last <= size);
     serde_json::to_vec(&StatusAnswer { reports, size, caught_up }).map_err(|error| error.to_string())
 }
 

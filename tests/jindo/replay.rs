@@ -9,11 +9,16 @@ use jindo::log::tail::{LogReader, Tail};
 use jindo::projector::core::Core;
 use jindo::projector::halt::Halt;
 use jindo::projector::run::{self, Ledger};
+use jindo::projector::{Shared, service};
+use jindo::publish::ReportState;
+use jindo::publish::status::StatusAnswer;
+use jindo::sign::hex;
 use jindo::store;
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::history::{Dice, History, Throw, days};
-use crate::ledger::{STREAM, TestLedger, copy_folder};
+use crate::ledger::{AUTHORITY, STREAM, Signer, TestLedger, copy_folder, word};
 
 fn throws(count: usize, seed: u64) -> Vec<Throw> {
     let mut dice = Dice::new(seed);
@@ -60,6 +65,29 @@ fn done(count: usize) -> Done {
     let digest = ledger.core().digest();
     let samples = sampled(ledger.core(), 1).unwrap();
     Done { folder: ledger.into_folder(), digest, samples }
+}
+
+/// Between a commit and its showing a reader's rows are ahead of the registry: who is told "recorded" goes on from it.
+#[test]
+fn a_report_is_told_as_recorded_once_readers_hold_it() {
+    let mut ledger = TestLedger::new();
+    let shown =
+        |ledger: &TestLedger| Shared::new(ledger.core().reader(), ledger.core().log(), ledger.core().registry());
+    let before = shown(&ledger);
+    let data = json!({ "agency": "spare", "key": Signer::named("another").public() });
+    let event = ledger.event(AUTHORITY, "key.added.v1", data, ledger.recorded);
+    let message = ledger.message("govern", &[event]);
+    assert_eq!(word(&ledger.send(&message)), "accepted");
+    let jws = hex::encode(&hex::sha256(&message.headers[1].1));
+    let asked = json!({ "sha256": [jws] }).to_string();
+    let last = Some(ledger.core().size());
+    let told = |shared: &Shared| -> StatusAnswer {
+        serde_json::from_slice(&service::status(shared, asked.as_bytes(), last).unwrap()).unwrap()
+    };
+    let early = told(&before);
+    assert_eq!((&early.reports[&jws], early.caught_up), (&ReportState::Unknown, false));
+    let then = told(&shown(&ledger));
+    assert!(matches!(then.reports[&jws], ReportState::Recorded { .. }) && then.caught_up, "{then:?}");
 }
 
 #[test]
