@@ -107,19 +107,8 @@ pub fn join(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{log::entry::leaf_hash, sign::hex};
-
-    /// RFC 6962, section 2.1, word for word.
-    fn tree_hash(leaves: &[[u8; 32]]) -> [u8; 32] {
-        match leaves {
-            [] => hex::sha256(b""),
-            [leaf] => *leaf,
-            _ => {
-                let (left, right) = leaves.split_at(leaves.len().next_power_of_two() / 2);
-                join(&tree_hash(left), &tree_hash(right))
-            }
-        }
-    }
+    use crate::log::{entry::leaf_hash, samples::tree_hash};
+    use crate::sign::hex;
 
     #[test]
     fn roots_of_the_known_vectors() {

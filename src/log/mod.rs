@@ -44,3 +44,7 @@ pub struct Arrival {
     /// Body bytes.
     pub body: Bytes,
 }
+
+#[cfg(test)]
+#[path = "sample_tests.rs"]
+mod samples;

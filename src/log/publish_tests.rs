@@ -4,37 +4,29 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::*;
-use crate::log::Arrival;
 use crate::log::disk::Files;
-use crate::log::entry::Entry;
 use crate::log::frontier::Frontier;
 use crate::log::note::Note;
+use crate::log::samples;
 use crate::log::tail::Tail;
 use crate::sign::hex;
 
 const ORIGIN: &str = "jindo.test/log";
 const NOW: i64 = 1_790_000_000_000_000_000;
 
+fn body(index: u64) -> Vec<u8> {
+    vec![b'x'; (index % 7) as usize]
+}
+
 fn entry(index: u64) -> (Vec<u8>, Time) {
-    let recorded = Time::from_ns(1_767_225_600_000_000_000 + index as i64 * 1_000);
-    let arrival = Arrival {
-        stream: "LEDGER_1".into(),
-        sequence: index + 1,
-        recorded,
-        subject: Bytes::from_static(b"ledger.report.keco.charger.installed.v1"),
-        headers: Vec::new(),
-        body: Bytes::from(vec![b'x'; (index % 7) as usize]),
-    };
-    (Entry::of_arrival(index, &arrival).encode(), recorded)
+    samples::entry(index, body(index))
 }
 
 fn grow(tail: &mut Tail, count: u64) {
-    let (entries, times): (Vec<_>, Vec<_>) = (tail.size()..tail.size() + count).map(entry).unzip();
-    tail.append(&entries, &times).unwrap();
+    samples::append(tail, count, body);
 }
 
 fn root_of(size: u64) -> [u8; 32] {

@@ -2,47 +2,24 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::*;
 use crate::event::Time;
-use crate::log::Arrival;
-use crate::log::checkpoint::Head;
 use crate::log::disk::Files;
 use crate::log::note::cosign;
-use crate::log::publish::{Fence, FenceFault, Held, Nobody, Publisher};
+use crate::log::publish::{Nobody, Publisher};
+use crate::log::samples::{self, Open};
 use crate::log::tail::Tail;
 use crate::sign::KeyPair;
 
 const ORIGIN: &str = "jindo.test/receipts";
 
-struct Open;
-
-impl Fence for Open {
-    fn held(&mut self) -> Result<Option<Held>, FenceFault> {
-        Ok(None)
-    }
-    fn swap(&mut self, _: Option<u64>, _: &Head) -> Result<(), FenceFault> {
-        Ok(())
-    }
-}
-
 /// A log of so many entries, tiled, and its key.
 fn log(size: u64) -> (TempDir, Arc<KeyPair>, VerifierKey) {
     let dir = TempDir::new().unwrap();
     let (mut tail, _) = Tail::open(dir.path()).unwrap();
-    let (entries, times): (Vec<_>, Vec<_>) = (0..size)
-        .map(|index| {
-            let recorded = Time::from_ns(1_767_225_600_000_000_000 + index as i64);
-            let subject = Bytes::from_static(b"ledger.report.keco.charger.installed.v1");
-            let body = Bytes::from(format!("{{\"count\":{index}}}"));
-            let stream = "LEDGER_1".into();
-            let arrival = Arrival { stream, sequence: index + 1, recorded, subject, headers: Vec::new(), body };
-            (Entry::of_arrival(index, &arrival).encode(), recorded)
-        })
-        .unzip();
-    tail.append(&entries, &times).unwrap();
+    samples::append(&mut tail, size, |index| format!("{{\"count\":{index}}}").into_bytes());
     let key = Arc::new(KeyPair::generate().unwrap());
     let folder = LogFolder::new(dir.path());
     let mut publisher = Publisher::open(folder, Box::new(Files), ORIGIN, key.clone(), &tail.reader()).unwrap();

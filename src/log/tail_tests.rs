@@ -1,30 +1,18 @@
 //! Tests of [`super`]: what a crash, a cut, a flipped bit or another process may do to the files. Never part of the binary.
 
-use bytes::Bytes;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
-use crate::log::{Arrival, entry::Entry};
+use crate::log::samples;
 
-/// An entry and its time; times step back now and then.
+/// An entry with a body of so many bytes, and its time.
 fn entry(index: u64, body: usize) -> (Vec<u8>, Time) {
-    let step = if index % 5 == 3 { -7 } else { 1 };
-    let recorded = Time::from_ns(1_767_225_600_000_000_000 + index as i64 * 1_000 + step * 1_000);
-    let arrival = Arrival {
-        stream: "LEDGER_1".into(),
-        sequence: index + 1,
-        recorded,
-        subject: Bytes::from_static(b"ledger.report.keco.charger.installed.v1"),
-        headers: Vec::new(),
-        body: Bytes::from(vec![b'x'; body]),
-    };
-    (Entry::of_arrival(index, &arrival).encode(), recorded)
+    samples::entry(index, vec![b'x'; body])
 }
 
 fn append(tail: &mut Tail, count: u64, body: usize) {
-    let (entries, times): (Vec<_>, Vec<_>) = (tail.size()..tail.size() + count).map(|index| entry(index, body)).unzip();
-    tail.append(&entries, &times).unwrap();
+    samples::append(tail, count, |_| vec![b'x'; body]);
 }
 
 /// A folder with appends of these lengths.

@@ -207,20 +207,9 @@ mod tests {
 
     use super::*;
     use crate::log::entry::leaf_hash;
+    use crate::log::samples::tree_hash;
 
     struct Naive(Vec<[u8; 32]>);
-
-    /// RFC 6962, section 2.1, word for word.
-    fn tree_hash(leaves: &[[u8; 32]]) -> [u8; 32] {
-        match leaves {
-            [] => hex::sha256(b""),
-            [leaf] => *leaf,
-            _ => {
-                let (left, right) = leaves.split_at(leaves.len().next_power_of_two() / 2);
-                join(&tree_hash(left), &tree_hash(right))
-            }
-        }
-    }
 
     /// PATH of section 2.1.1, word for word.
     fn path(index: usize, leaves: &[[u8; 32]]) -> Vec<[u8; 32]> {

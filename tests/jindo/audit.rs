@@ -7,36 +7,23 @@ use std::sync::Arc;
 use jindo::audit::report::Report;
 use jindo::audit::{AuditFault, Options, run};
 use jindo::event::Time;
-use jindo::log::checkpoint::{Checkpoint, Head};
+use jindo::log::checkpoint::Checkpoint;
 use jindo::log::disk::Files;
 use jindo::log::entry::{Entry, Kept, Ruling, Verdict};
 use jindo::log::folder::LogFolder;
-use jindo::log::publish::{Fence, FenceFault, Held, Nobody, Publisher};
+use jindo::log::publish::{Nobody, Publisher};
 use jindo::log::tail::{LogReader, Tail};
 use jindo::sign::{Seen, hex};
 use rayon::prelude::*;
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::e2e_rebuild::files;
+use crate::gocheck::Alone;
 use crate::ledger::{ORIGIN, Signer, TestLedger, copy_folder, noon};
 
-/// In memory; each rewritten log has one of its own, as an operator would see to.
-#[derive(Default)]
-struct Shed(Option<Held>);
-
-impl Fence for Shed {
-    fn held(&mut self) -> Result<Option<Held>, FenceFault> {
-        Ok(self.0)
-    }
-
-    fn swap(&mut self, from: Option<u64>, to: &Head) -> Result<(), FenceFault> {
-        self.0 = Some(Held { head: *to, revision: from.unwrap_or(0) + 1 });
-        Ok(())
-    }
-}
-
 /// Publishes a checkpoint over everything in the tail.
-fn publish(log: &Path, fence: &mut Shed, now: Time) -> Checkpoint {
+fn publish(log: &Path, fence: &mut Alone, now: Time) -> Checkpoint {
     let tail = LogReader::open(log).unwrap();
     let key = Arc::new(Signer::named("log").pair());
     let mut publisher = Publisher::open(LogFolder::new(log), Box::new(Files), ORIGIN, key, &tail).unwrap();
@@ -65,7 +52,7 @@ fn charger(ledger: &mut TestLedger, agency: &str, number: u64) {
 
 fn honest() -> Honest {
     let mut ledger = TestLedger::new();
-    let mut fence = Shed::default();
+    let mut fence = Alone::default();
     for number in 1..=10 {
         charger(&mut ledger, "keco", number);
     }
@@ -121,7 +108,7 @@ fn forge(entries: Vec<Entry>) -> TempDir {
         tail.append(&[entry.encode()], &[entry.recorded]).unwrap();
     }
     drop(tail);
-    publish(dir.path(), &mut Shed::default(), now);
+    publish(dir.path(), &mut Alone::default(), now);
     dir
 }
 
@@ -273,16 +260,6 @@ fn another_log_is_not_this_one() {
     let empty = TempDir::new().unwrap();
     let fault = run(&options(empty.path().to_owned(), [7; 32]), &mut |_, _| {}).unwrap_err();
     assert!(matches!(fault, AuditFault::NoCheckpoint(_)), "{fault}");
-}
-
-fn files(dir: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for item in std::fs::read_dir(dir).unwrap() {
-        let path = item.unwrap().path();
-        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
-    }
-    found.sort();
-    found
 }
 
 /// Bytes of which one in so many is flipped; `JINDO_FLIP_EVERY=1` flips each.

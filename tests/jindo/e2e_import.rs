@@ -83,3 +83,26 @@ fn seventy_one_thousand_rows_count_once_through_a_kill() {
     assert_eq!(ledger.settled(), size, "a third run publishes nothing");
     assert_eq!(ledger.indicator("ev-chargers")["figure"]["value"], ROWS);
 }
+
+/// Found by a newcomer: a row that only the ledger can refuse kept the 199 others of its batch out.
+#[test]
+fn one_bad_row_does_not_keep_the_others_out() {
+    let folder = Folder::new();
+    let ledger = Ledger::up(&folder);
+    let file = folder.beside("rows.csv");
+    let rows =
+        "관리번호,region,class,time,count\nA,11,fast,2026-03-02,1\nB,99,fast,2026-03-02,1\nC,26,slow,2026-03-02,1\n";
+    std::fs::write(&file, rows).unwrap();
+    let import =
+        ["import", file.to_str().unwrap(), "--type", "charger.installed", "--agency", "keco", "--key", "관리번호"];
+    let (exit, told) = folder.json(&import);
+    assert_eq!((exit, &told["accepted"], &told["refused"]), (1, &json!(2), &json!(1)), "{told}");
+    let fault = &told["refusals"][0]["outcome"]["detail"][0];
+    assert_eq!((&fault["row"], &fault["reason"]), (&json!(3), &json!("region-unknown")), "{told}");
+    ledger.settled();
+    assert_eq!(ledger.indicator("ev-chargers")["figure"]["value"], 2);
+    // A day to come is found before anything is sent.
+    std::fs::write(&file, "관리번호,region,class,time,count\nD,11,fast,2099-03-02,1\n").unwrap();
+    let (exit, told) = folder.json(&[&import[..], &["--dry-run"]].concat());
+    assert_eq!((exit, &told["faulty"], &told["faults"][0]["row"]), (1, &json!(1), &json!(2)), "{told}");
+}

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::e2e_house::{Ledger, until, without_proof};
+use crate::e2e_house::{Folder, Ledger, until, without_proof};
 use crate::e2e_load::Intake;
 use crate::e2e_wire::Noise;
 
 const DAMAGES: usize = 12;
 
-fn files(dir: &Path) -> Vec<PathBuf> {
+/// Every file below a folder, in order.
+pub fn files(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
@@ -120,4 +121,13 @@ fn rebuilt_read_models_are_equal_and_damaged_ones_heal() {
         aside = now;
     }
     assert!(aside > 1, "no damage was ever noticed");
+}
+
+/// Found by a newcomer: a mistyped folder became an empty ledger.
+#[test]
+fn a_folder_without_a_log_is_not_made_one() {
+    let folder = Folder::new();
+    let output = folder.run(&["rebuild"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(!folder.data().exists());
 }

@@ -20,7 +20,6 @@ use serde_json::{Value, json};
 use crate::e2e_crash::drafts;
 use crate::e2e_house::{Folder, Ledger, jindo, signal, until};
 use crate::e2e_load::{Intake, ORIGIN};
-use crate::e2e_wire::Noise;
 
 /// Everything an agency ever signed, by its JWS.
 type Made = BTreeMap<String, String>;
@@ -237,20 +236,24 @@ fn a_stream_that_looks_whole_under_a_running_ledger() {
     assert_eq!(ledger.terminate().code(), Some(2));
 
     // Killed at any moment, then once more to its end.
-    let mut noise = Noise::new(u64::from(std::process::id()));
     let began = Instant::now();
     let mut killed = 0;
-    for _ in 0..15 {
+    // Later and later, until one ends before it is killed.
+    for after in (0..).step_by(12) {
         let mut command = jindo();
         command.args(["recover", "--nats", intake.url(), "--key-file"]).arg(intake.operator());
         let mut child =
             command.arg("--data").arg(intake.folder.data()).stdout(std::process::Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(noise.below(200) as u64));
-        killed += usize::from(child.try_wait().unwrap().is_none());
-        let _ = child.kill();
+        std::thread::sleep(Duration::from_millis(after));
+        if child.try_wait().unwrap().is_some() {
+            break;
+        }
+        killed += 1;
+        child.kill().unwrap();
         child.wait().unwrap();
     }
-    eprintln!("{killed} of 15 recoveries killed in {:?}", began.elapsed());
+    eprintln!("{killed} recoveries killed in {:?}", began.elapsed());
+    assert!(killed > 2, "they ended before they were killed");
     let (exit, done) = recover(&intake, &[]);
     assert_eq!(exit, 0, "{done}");
     assert_eq!(recover(&intake, &[]).1["state"], "nothing");

@@ -50,6 +50,25 @@ fn thirty_four_commitments_with_what_became_of_them() {
     );
     assert!(!engine["source"]["reading"]["en"].as_str().unwrap().is_empty(), "{engine}");
     assert_eq!(engine["source"]["confirmed"], false);
+    // Found by a newcomer: the table for a spreadsheet dropped what marks a figure.
+    let sheet = folder.run(&["status", "--csv"]);
+    let mut sheet = csv::Reader::from_reader(&sheet.stdout[..]);
+    let titles = sheet.headers().unwrap().clone();
+    let rows: Vec<csv::StringRecord> = sheet.records().map(Result::unwrap).collect();
+    let field = |id: &str, title: &str| {
+        let at = titles.iter().position(|one| one == title).unwrap();
+        rows.iter().find(|row| &row[0] == id).unwrap()[at].to_owned()
+    };
+    for (id, title, expected) in [
+        ("aero-engine", "due_as_printed", "20934"),
+        ("aero-engine", "target_confirmed", "false"),
+        ("aero-engine", "target_approximate", "true"),
+        ("exports", "period", "2025"),
+        ("exports", "public_source", "true"),
+        ("exports", "simulated", "false"),
+    ] {
+        assert_eq!(field(id, title), expected, "{id} {title}");
+    }
     // People see what programs see.
     let table = folder.run(&["status", "aero-engine", "--lang", "en"]);
     let shown = String::from_utf8(table.stdout).unwrap();

@@ -19,7 +19,8 @@ use tempfile::TempDir;
 const ENTRIES: u64 = 70_000;
 
 /// A fence that one process alone passes.
-struct Alone(Option<Held>);
+#[derive(Default)]
+pub struct Alone(Option<Held>);
 
 impl Fence for Alone {
     fn held(&mut self) -> Result<Option<Held>, FenceFault> {
@@ -52,7 +53,7 @@ fn log(size: u64) -> TempDir {
     let key = Arc::new(KeyPair::generate().unwrap());
     let folder = LogFolder::new(dir.path());
     let mut publisher = Publisher::open(folder, Box::new(Files), "jindo.test/go", key, &tail.reader()).unwrap();
-    let mut fence = Alone(None);
+    let mut fence = Alone::default();
     while tail.size() < size {
         let next = (tail.size() + 9_999).min(size);
         let (entries, times): (Vec<_>, Vec<_>) = (tail.size()..next).map(entry).unzip();

@@ -212,22 +212,32 @@ async fn a_killed_server_loses_no_report() {
     let dir = tempfile::tempdir().unwrap();
     let nats = Arc::new(nats);
     let mut outbox = open(dir.path(), &nats, "keco");
-    let mut expected = Vec::new();
+    let (mut expected, mut midway) = (Vec::new(), 0);
     for round in 0..5 {
+        let before = read::extent(&operator, STREAM).await.unwrap().last;
         outbox.enqueue(&drafts("keco", round * 2_000, 2_000), Time::now()).unwrap();
         expected.extend(names(&outbox));
         let killer = {
-            let nats = Arc::clone(&nats);
+            let (nats, operator) = (Arc::clone(&nats), operator.clone());
+            // Once so many are stored, and not before.
+            let enough = before + 1 + 300 * round as u64;
             tokio::spawn(async move {
-                tokio::time::sleep(Duration::from_millis(20 + 37 * round as u64)).await;
+                let stored = loop {
+                    match read::extent(&operator, STREAM).await.unwrap().last {
+                        stored if stored >= enough => break stored - before,
+                        _ => tokio::time::sleep(Duration::from_millis(1)).await,
+                    }
+                };
                 nats.kill().await;
+                stored
             })
         };
         let delivery = deliver(&mut outbox, &keco, STREAM, LONG, |_, _| ()).await.unwrap();
-        killer.await.unwrap();
+        midway += usize::from(killer.await.unwrap() < 2_000);
         let open: Vec<_> = delivery.iter().filter(|(_, d)| !matches!(d, Delivered::Recorded(_))).collect();
         assert!(open.is_empty(), "round {round}: {open:?}");
     }
+    assert!(midway > 0, "no kill came while reports were on their way");
     let last = read::extent(&operator, STREAM).await.unwrap().last;
     let deadline = tokio::time::Instant::now() + PATIENCE;
     while ledger.recorded.lock().await.values().map(Vec::len).sum::<usize>() < last as usize {

@@ -14,7 +14,6 @@ use jindo::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::e2e_wire::Noise;
 use crate::nats::{PATIENCE, TestNats};
 use crate::stream::publish_raw;
 
@@ -278,23 +277,25 @@ async fn interrupted_after_any_step_it_ends_the_same() {
 #[tokio::test(flavor = "multi_thread")]
 async fn dropped_at_any_moment_it_ends_the_same() {
     let house = damaged().await;
-    let expected = {
+    let (expected, whole) = {
         let other = damaged().await;
+        let began = tokio::time::Instant::now();
         other.recover().await;
-        outcome(&other).await
+        (outcome(&other).await, began.elapsed())
     };
-    let mut noise = Noise::new(u64::from(std::process::id()));
+    // Later and later, until one ends before it is dropped.
     let mut dropped = 0;
-    for _ in 0..40 {
-        let after = Duration::from_micros(noise.below(60_000) as u64);
+    for part in 1_u32.. {
         let mut go_on = |_| true;
-        match tokio::time::timeout(after, house.recover_with(false, &mut go_on)).await {
-            Err(_) => dropped += 1,
-            Ok(Ok(told)) if told.state == Ending::Nothing => break,
-            Ok(told) => drop(told.unwrap()),
+        let ending = house.recover_with(false, &mut go_on);
+        if let Ok(ended) = tokio::time::timeout(whole / 40 * part, ending).await {
+            ended.unwrap();
+            break;
         }
+        dropped += 1;
     }
-    eprintln!("dropped {dropped} times");
+    eprintln!("dropped {dropped} times within {whole:?}");
+    assert!(dropped > 2, "it ended before it was dropped");
     house.recover().await;
     assert_eq!(outcome(&house).await, expected);
 }

@@ -2,46 +2,25 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::*;
-use crate::log::Arrival;
-use crate::log::checkpoint::Head;
 use crate::log::disk::Files;
-use crate::log::entry::Entry;
-use crate::log::publish::{Fence, FenceFault, Held, Nobody, Publisher};
+use crate::log::publish::{Nobody, Publisher};
+use crate::log::samples::{self, Open};
 use crate::log::tail::LogReader;
 use crate::sign::KeyPair;
 
-struct Open;
-
-impl Fence for Open {
-    fn held(&mut self) -> Result<Option<Held>, FenceFault> {
-        Ok(None)
-    }
-    fn swap(&mut self, _: Option<u64>, _: &Head) -> Result<(), FenceFault> {
-        Ok(())
-    }
+fn body(_: u64) -> Vec<u8> {
+    vec![b'x'; 900]
 }
 
 fn entry(index: u64) -> (Vec<u8>, Time) {
-    let step = if index % 5 == 3 { -7 } else { 1 };
-    let recorded = Time::from_ns(1_767_225_600_000_000_000 + index as i64 * 1_000 + step * 1_000);
-    let arrival = Arrival {
-        stream: "LEDGER_1".into(),
-        sequence: index + 1,
-        recorded,
-        subject: Bytes::from_static(b"ledger.report.keco.charger.installed.v1"),
-        headers: Vec::new(),
-        body: Bytes::from(vec![b'x'; 900]),
-    };
-    (Entry::of_arrival(index, &arrival).encode(), recorded)
+    samples::entry(index, body(index))
 }
 
 fn append(tail: &mut Tail, count: u64) {
-    let (entries, times): (Vec<_>, Vec<_>) = (tail.size()..tail.size() + count).map(entry).unzip();
-    tail.append(&entries, &times).unwrap();
+    samples::append(tail, count, body);
 }
 
 /// A log that publishes.

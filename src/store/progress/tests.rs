@@ -167,6 +167,14 @@ fn silence_is_not_zero() {
     assert_eq!(json.pointer("/figure/value"), Some(&Value::Null));
 }
 
+/// Found by a newcomer: what was recorded by then but happened later stood as a last report without a day.
+#[test]
+fn a_report_of_a_later_day_is_no_last_report() {
+    let last = Last { index: 19, recorded: None, agency: 4 };
+    let source = Fake { last: Some(last), ..Fake::default() };
+    assert_eq!(view(&registry(chargers(), moved()), &source, "2026-07-01").last_report, None);
+}
+
 #[test]
 fn who_plays_is_said_on_every_figure() {
     let registry = registry(chargers(), moved());
