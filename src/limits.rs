@@ -95,6 +95,9 @@ pub const READ_LINGER_MS: u64 = 10;
 pub const RAW_RUN_MAX: usize = 1_024;
 /// Messages read one by one in flight.
 pub const RAW_IN_FLIGHT_MAX: usize = 64;
+/// Streams of a ledger that a server configuration denies by name to everyone but the operator: a ninth recovery needs a new
+/// one. Nobody is allowed any of them in the first place.
+pub const STREAMS_DENIED: u32 = 9;
 /// Newest messages of a stream that are held against the log on start and on every other server: what a server loses is
 /// lost from the end.
 pub const COMPARE_NEWEST: u64 = 64;

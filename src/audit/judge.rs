@@ -14,6 +14,7 @@ use crate::log::entry::{Entry, Kept, Ruling, Verdict};
 use crate::projector::folding::{Folding, ruling_of};
 use crate::projector::halt::Halt;
 use crate::sign::{Jws, hex};
+use crate::stream::succession::number_of;
 
 /// What agencies claim to have seen: (size, root) to who said so first, and where.
 pub type SeenClaims = BTreeMap<(u64, [u8; 32]), (u64, String)>;
@@ -22,6 +23,8 @@ pub type SeenClaims = BTreeMap<(u64, [u8; 32]), (u64, String)>;
 pub struct Judge {
     folding: Folding,
     trust: Trust,
+    /// Number of the newest stream so far.
+    stream: Option<u32>,
     /// Claims to be held against the tree.
     pub seen: SeenClaims,
     /// Hashes of evidence named by accepted events.
@@ -35,7 +38,7 @@ impl Judge {
     /// The folder cannot be used.
     pub fn new(scratch: &Path, trust: Trust) -> Result<Self, Halt> {
         let folding = Folding::open(scratch)?;
-        Ok(Judge { folding, trust, seen: SeenClaims::new(), evidence: Vec::new() })
+        Ok(Judge { folding, trust, stream: None, seen: SeenClaims::new(), evidence: Vec::new() })
     }
 
     /// The registry after the entries so far.
@@ -61,6 +64,9 @@ impl Judge {
         let screened =
             if Arc::ptr_eq(under, self.registry()) { screened } else { screen(&entry, self.registry(), self.trust) };
         place(&entry, report);
+        let number = number_of(&entry.stream);
+        streams(&entry, number, self.stream, report);
+        self.stream = number.max(self.stream);
         self.state(&entry, report);
         self.signed(&entry, &screened, report);
         let held = entry.ruling.take();
@@ -160,6 +166,30 @@ fn place(entry: &Entry, report: &mut Report) {
         report.find(finding.at(entry.index).versions(entry.recorded, format!("{last} or later")));
     }
     widen(&mut report.recorded, entry.recorded);
+}
+
+/// Streams follow each other by number, and a recovery brings from an earlier one.
+fn streams(entry: &Entry, number: Option<u32>, before: Option<u32>, report: &mut Report) {
+    if number < before {
+        let finding = Finding::new(
+            "stream-wrong",
+            "앞선 기록보다 오래된 스트림에서 왔다고 적혀 있습니다: 기록의 출처가 바뀌었습니다",
+            "it names an older stream than an entry before it: where it came from was altered",
+        );
+        let expected = format!("LEDGER_{} or later", before.unwrap_or_default());
+        report.find(finding.at(entry.index).versions(&entry.stream, expected));
+    }
+    let Some((from, sequence, _)) = &entry.recovered else { return };
+    report.recovered += 1;
+    if number_of(from).is_none() || number_of(from) >= number {
+        let finding = Finding::new(
+            "recovered-wrong",
+            "복구로 옮겨진 기록이 앞선 스트림을 가리키지 않습니다",
+            "a recovery is said to have brought it, but not from an earlier stream",
+        );
+        let expected = format!("a stream before {}", entry.stream);
+        report.find(finding.at(entry.index).versions(format!("{from} {sequence}"), expected));
+    }
 }
 
 fn differs(

@@ -36,6 +36,8 @@ pub struct Report {
     pub seen_size: u64,
     /// Entries recorded more than 5 minutes before their agency says it signed: a clock was wrong, or a time was put back.
     pub early: u64,
+    /// Entries that a recovery brought from a retired stream.
+    pub recovered: u64,
     /// State digests recomputed and equal.
     pub states: u64,
     /// Accepted events.

@@ -5,7 +5,8 @@
 
 use std::{fmt::Write as _, path::PathBuf};
 
-use crate::limits::NATS_LOG_BYTES_MAX;
+use super::declare::stream_name;
+use crate::limits::{NATS_LOG_BYTES_MAX, STREAMS_DENIED};
 
 /// What the configuration is made of.
 #[derive(Debug, Clone)]
@@ -92,14 +93,13 @@ const BUCKET: [&str; 9] = [
 ];
 
 /// What only operators may do, denied to everyone else by name as well: a permission added by mistake opens none of it.
-const OPERATOR_ONLY: [&str; 8] = [
+const OPERATOR_ONLY: [&str; 7] = [
     "$JS.API.STREAM.CREATE.>",
     "$JS.API.STREAM.UPDATE.>",
     "$JS.API.STREAM.DELETE.>",
     "$JS.API.STREAM.PURGE.>",
     "$JS.API.STREAM.RESTORE.>",
     "$JS.API.STREAM.MSG.DELETE.>",
-    "$JS.API.CONSUMER.*.LEDGER_1.>",
     "$SYS.>",
 ];
 
@@ -127,12 +127,15 @@ fn list(subjects: &[impl AsRef<str>]) -> String {
 }
 
 fn user(text: &mut String, who: &str, key: &str, publish: &[String], subscribe: &[String]) {
+    let mut denied: Vec<String> = OPERATOR_ONLY.map(str::to_owned).to_vec();
+    // A recovery starts the next stream; the configuration stays.
+    denied.extend((1..=STREAMS_DENIED).map(|number| format!("$JS.API.CONSUMER.*.{}.>", stream_name(number))));
     let _ = write!(
         text,
         "    # {who}\n    {{ nkey: {key}, permissions: {{\n        publish: {{ allow: [{}], deny: [{}] }}\n        \
          subscribe: {{ allow: [{}] }}\n    }} }}\n",
         list(publish),
-        list(&OPERATOR_ONLY),
+        list(&denied),
         list(subscribe),
     );
 }

@@ -149,6 +149,12 @@ fn an_operator_with_the_logs_key_is_found_below_what_an_agency_saw() {
         ("refuses what was accepted", Box::new(|all| refuse(&mut all[seen - 3])), "verdict-differs"),
         ("refuses, above what was seen", Box::new(|all| refuse(&mut all[seen + 8])), "verdict-differs"),
         ("moves what has seen before what it saw", Box::new(|all| all.swap(seen + 5, seen - 5)), "seen-later"),
+        ("names another stream", Box::new(|all| all[seen + 7].stream = "LEDGER_2".to_owned()), "stream-wrong"),
+        (
+            "invents a recovery",
+            Box::new(|all| all[seen + 8].recovered = Some(("LEDGER_1".to_owned(), 57, all[seen].recorded))),
+            "recovered-wrong",
+        ),
         (
             "back-dates by an hour, above",
             Box::new(|all| all[seen + 8].recorded = all[seen].recorded.plus_ns(-3_600_000_000_000)),

@@ -98,7 +98,7 @@ fn one_bad_row_does_not_keep_the_others_out() {
     let (exit, told) = folder.json(&import);
     assert_eq!((exit, &told["accepted"], &told["refused"]), (1, &json!(2), &json!(1)), "{told}");
     let fault = &told["refusals"][0]["outcome"]["detail"][0];
-    assert_eq!((&fault["row"], &fault["reason"]), (&json!(3), &json!("region-unknown")), "{told}");
+    assert_eq!((&fault["row"], &fault["code"]), (&json!(3), &json!("region-unknown")), "{told}");
     ledger.settled();
     assert_eq!(ledger.indicator("ev-chargers")["figure"]["value"], 2);
     // A day to come is found before anything is sent.

@@ -108,6 +108,16 @@ impl Page<'_> {
         let (published, seen) = (count(report.checkpoints), count(report.seen));
         let ko = format!("공개된 체크포인트 {published}개, 기관이 보았다고 서명한 루트 {seen}건");
         self.line(&ko, &format!("{published} published checkpoints, and {seen} roots that agencies signed as seen"));
+        if report.recovered > 0 {
+            let number = count(report.recovered);
+            let ko = format!("NATS가 잃은 뒤 복구로 옮겨 온 기록 {number}건 (옛 스트림과 순번이 적혀 있음)");
+            self.line(
+                &ko,
+                &format!(
+                    "{number} entries were brought by a recovery after NATS lost reports; each names its old place"
+                ),
+            );
+        }
         if let Some(evidence) = &report.evidence {
             let [named, found, rest] = [evidence.named, evidence.found, evidence.unnamed].map(count);
             let ko = format!("증빙 해시 {named}건 가운데 {found}건의 파일 확인 (아무도 언급하지 않은 파일 {rest}개)");
