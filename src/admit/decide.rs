@@ -13,8 +13,11 @@ use super::{Claims, Fault, Known, Reason, Refusal};
 use crate::catalogue::govern::{Act, GovernError};
 use crate::catalogue::registry::Registry;
 use crate::event::about::{ClaimResolved, Corrected, Disputed, ForecastStated, Retracted, Verified};
+use crate::event::governance::LogKeyRotated;
 use crate::event::subject::Channel;
 use crate::event::{Event, Time};
+use crate::log::keyring;
+use crate::log::note::VerifierKey;
 
 /// What an accepted report does, event by event.
 #[derive(Debug, Clone)]
@@ -132,6 +135,9 @@ fn govern<E>(registry: &mut Registry, place: Place, event: &Event) -> Result<(),
         kind: &event.kind,
         data: &event.data,
     };
+    if act.kind == "log.key-rotated.v1" {
+        log_key(registry, act.data)?;
+    }
     registry.govern(act).map_err(|error| {
         let reason = match &error {
             GovernError::NotAuthorised(_) => Reason::NotAuthorised,
@@ -144,6 +150,17 @@ fn govern<E>(registry: &mut Registry, place: Place, event: &Event) -> Result<(),
         };
         Fail::Wrong(reason, error.to_string())
     })
+}
+
+/// A new key of the log is named by the one in force.
+fn log_key(registry: &Registry, data: &serde_json::Value) -> Result<(), Wrong> {
+    let wrong = |why: String| (Reason::GovernanceInvalid, format!("/data/note: {why}"));
+    let rotated: LogKeyRotated =
+        serde_json::from_value(data.clone()).map_err(|error| (Reason::DataInvalid, format!("/data: {error}")))?;
+    let force = registry.log_keys.last().map_or(&registry.log_key, |key| &key.vkey);
+    let force = VerifierKey::parse(force).map_err(|fault| wrong(fault.to_string()))?;
+    let named = keyring::named(&rotated.note, &force).map_err(|fault| wrong(fault.to_string()))?;
+    if named.to_string() == rotated.new { Ok(()) } else { Err(wrong(format!("it names {named}"))) }
 }
 
 fn does<C: Claims>(

@@ -7,7 +7,7 @@ use super::judge::SeenClaims;
 use super::report::{Finding, Report};
 use crate::log::checkpoint::{Checkpoint, Head};
 use crate::log::folder::LogFolder;
-use crate::log::note::VerifierKey;
+use crate::log::keyring::LogKeys;
 use crate::sign::hex;
 
 /// Who states a root.
@@ -36,8 +36,8 @@ impl Heads {
         }
     }
 
-    /// Reads the history: every note signed by the log, sizes never falling, the newest checkpoint among them.
-    pub fn history(&mut self, folder: &LogFolder, key: &VerifierKey, newest: &Checkpoint, report: &mut Report) {
+    /// Reads the history: every note signed by the key for its size, sizes never falling, the newest checkpoint among them.
+    pub fn history(&mut self, folder: &LogFolder, keys: &LogKeys, newest: &Checkpoint, report: &mut Report) {
         let (mut last, mut has_newest) = (0, false);
         for day in folder.history_days().unwrap_or_default() {
             let file = format!("history/{day}");
@@ -55,7 +55,7 @@ impl Heads {
                 report.find(wrong("history-wrong", format!("{whole}바이트 뒤에 체크포인트가 아닌 것이 있습니다"), en));
             }
             for note in notes {
-                let checkpoint = match Checkpoint::open(&note, key) {
+                let checkpoint = match keys.open(&note) {
                     Ok(checkpoint) => checkpoint,
                     Err(error) => {
                         let ko = format!("체크포인트의 서명이 확인되지 않습니다: {error}");

@@ -13,6 +13,7 @@ pub mod files;
 pub mod heads;
 pub mod judge;
 pub mod keys;
+mod opening;
 pub mod report;
 pub mod sample;
 pub mod tree;
@@ -23,10 +24,11 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use crate::admit::screen::{Trust, screen};
 use crate::catalogue::registry::Registry;
-use crate::log::checkpoint::{Checkpoint, CheckpointFault, Head};
-use crate::log::entry::{Entry, leaf_hash};
-use crate::log::folder::{CHECKPOINT, FolderFault, LogFolder, TileTree, VKEY};
-use crate::log::note::{NoteFault, VerifierKey};
+use crate::log::checkpoint::CheckpointFault;
+use crate::log::entry::leaf_hash;
+use crate::log::folder::{FolderFault, LogFolder, TileTree};
+use crate::log::keyring::LogKeys;
+use crate::log::note::NoteFault;
 use crate::log::tail::{FILE_INDEX, FILE_TAIL, LogReader, TailFault};
 use crate::log::tree::Hashes as _;
 use crate::projector::halt::Halt;
@@ -102,14 +104,14 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(u64, u64)) -> Result<Repo
     let folder = LogFolder::new(&options.log);
     let mut report = Report { signatures_asked: options.signatures, ..Report::default() };
     let note = folder.checkpoint()?.ok_or_else(|| AuditFault::NoCheckpoint(options.log.clone()))?;
-    let (key, checkpoint) = opening(&folder, &note, options, &mut report)?;
+    let (keys, checkpoint) = opening::opening(&folder, &note, options, &mut report)?;
     report.size = checkpoint.head.size;
     let mut heads = Heads::default();
     heads.want(checkpoint.head, By::Newest);
-    heads.history(&folder, &key, &checkpoint, &mut report);
+    heads.history(&folder, &keys, &checkpoint, &mut report);
     for (name, note) in &options.since {
         let since = |fault| AuditFault::Since { name: name.clone(), fault };
-        let given = Checkpoint::open(note, &key).map_err(since)?;
+        let given = keys.open(note).map_err(since)?;
         report.checkpoints += 1;
         heads.want(given.head, By::Given(name.clone()));
     }
@@ -127,73 +129,13 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(u64, u64)) -> Result<Repo
         sample: options.sample.as_ref().map_or_else(|| Sample::new("", 0), |(n, seed)| Sample::new(seed, *n)),
         trust,
     };
-    audit.run(options, &mut report, progress)?;
+    audit.run(options, &keys, &mut report, progress)?;
     report.findings.sort_by_key(|finding| (finding.index.unwrap_or(u64::MAX), finding.file.clone()));
     Ok(report)
 }
 
 fn io_fault(path: &Path, error: io::Error) -> AuditFault {
     AuditFault::Io { path: path.to_owned(), error }
-}
-
-/// Entry 0, the log's key in it, the newest checkpoint.
-fn opening(
-    folder: &LogFolder,
-    note: &str,
-    options: &Options,
-    report: &mut Report,
-) -> Result<(VerifierKey, Checkpoint), AuditFault> {
-    let lines: Vec<&str> = note.lines().collect();
-    // Not trusted yet: it only says how wide the first bundle is.
-    let size = lines.get(1).and_then(|line| line.parse::<u64>().ok()).filter(|size| *size > 0);
-    let size = size.ok_or_else(|| AuditFault::NoGenesis("the checkpoint is of no entries".to_owned()))?;
-    let first = folder.entries(0, size)?.into_iter().next().unwrap_or_default();
-    let genesis = hex::sha256(&first);
-    report.genesis = hex::encode(&genesis);
-    report.genesis_confirmed = options.genesis == Some(genesis);
-    if let Some(given) = options.genesis.filter(|given| *given != genesis) {
-        let finding = Finding::new(
-            "genesis-differs",
-            "첫 기록이 감사인이 받은 해시와 다릅니다: 다른 로그이거나 처음부터 다시 만든 로그입니다",
-            "entry 0 is not the one the auditor was given the hash of: another log, or one made anew",
-        );
-        report.find(finding.at(0).versions(hex::encode(&genesis), hex::encode(&given)));
-    }
-    let vkey = named_key(&first)?;
-    let key = VerifierKey::parse(&vkey).map_err(AuditFault::Key)?;
-    let file = folder.vkey()?.unwrap_or_default();
-    if file != vkey {
-        let finding = Finding::new(
-            "vkey-differs",
-            "vkey 파일이 첫 기록이 정한 로그의 키와 다릅니다",
-            "the file vkey is not the log's key as entry 0 names it",
-        );
-        report.find(finding.file(VKEY).versions(file, &vkey));
-    }
-    match Checkpoint::open(note, &key) {
-        Ok(checkpoint) => Ok((key, checkpoint)),
-        Err(fault) => {
-            let finding = Finding::new(
-                "checkpoint-wrong",
-                format!("체크포인트의 서명이 확인되지 않습니다: {fault}"),
-                format!("the checkpoint does not verify: {fault}"),
-            );
-            report.find(finding.file(CHECKPOINT));
-            // Its size is taken as a claim, so that the entries are still checked.
-            let head = Head { size, root: [0; 32] };
-            Ok((key.clone(), Checkpoint { origin: key.name().to_owned(), head }))
-        }
-    }
-}
-
-/// The key that entry 0 names.
-fn named_key(first: &[u8]) -> Result<String, AuditFault> {
-    let wrong = |why: &str| AuditFault::NoGenesis(why.to_owned());
-    let entry = Entry::parse(first).map_err(|fault| wrong(&fault.to_string()))?;
-    let body = entry.body.bytes().ok_or_else(|| wrong("it has no body"))?;
-    let tree = crate::event::json::parse(body).map_err(|fault| wrong(&fault.to_string()))?;
-    let key = tree.pointer("/data/log_key").and_then(serde_json::Value::as_str);
-    key.filter(|key| !key.is_empty()).map(str::to_owned).ok_or_else(|| wrong("it names no key of the log"))
 }
 
 struct Audit<'a> {
@@ -209,6 +151,7 @@ impl Audit<'_> {
     fn run(
         mut self,
         options: &Options,
+        keys: &LogKeys,
         report: &mut Report,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<(), AuditFault> {
@@ -238,6 +181,7 @@ impl Audit<'_> {
         self.heads.finish(self.folder, self.tree.size(), report);
         let now = self.judge.registry().clone();
         report.origin.clone_from(&now.origin);
+        opening::keys_hold(keys, &now, size, report);
         let authorities: Vec<String> =
             now.agencies.keys().filter(|code| now.is_authority(code)).map(ToString::to_string).collect();
         heads::seen(&self.judge.seen, self.folder, size, &authorities, report);

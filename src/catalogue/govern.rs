@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::indicator::{DefinitionChanged, FoldKind, Indicator};
 use super::registry::{
-    AgencyState, IndicatorState, KeyState, OwnerState, RegionState, Registry, SchemaState, TargetKey, TargetState,
-    Version,
+    AgencyState, IndicatorState, KeyState, LogKeyState, OwnerState, RegionState, Registry, SchemaState, TargetKey,
+    TargetState, Version,
 };
 use crate::event::governance as body;
 use crate::event::schema::Schema;
@@ -82,6 +82,7 @@ impl Registry {
                 act.agency, act.kind
             ))),
             "rules.adopted.v1" => self.rules_adopted(&read(act)?),
+            "log.key-rotated.v1" => self.log_key_rotated(act, read(act)?),
             "schema.registered.v1" => self.schema_registered(act, &read(act)?),
             "agency.registered.v1" => self.agency_registered(act, read(act)?),
             "agency.succeeded.v1" => self.agency_succeeded(read(act)?),
@@ -124,6 +125,15 @@ impl Registry {
             return Err(contradiction(format!("rules {} are in force; adopt a later version", self.rules)));
         }
         self.rules = adopted.rules;
+        Ok(())
+    }
+
+    /// That the key in force signed for it, and that it is a key for this log, admission has checked.
+    fn log_key_rotated(&mut self, act: Act<'_>, rotated: body::LogKeyRotated) -> Result<(), GovernError> {
+        if self.log_key == rotated.new || self.log_keys.iter().any(|known| known.vkey == rotated.new) {
+            return Err(contradiction("the log has or had this key already: make a new one"));
+        }
+        self.log_keys.push(LogKeyState { from: act.index + 1, vkey: rotated.new, note: rotated.note });
         Ok(())
     }
 

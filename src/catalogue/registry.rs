@@ -19,8 +19,10 @@ pub const RULES_KNOWN: u32 = 1;
 pub struct Registry {
     /// The log's origin; `aud` of every signature. Empty until `ledger.created`.
     pub origin: String,
-    /// The log's vkey.
+    /// The log's first vkey.
     pub log_key: String,
+    /// Its later ones, oldest first.
+    pub log_keys: Vec<LogKeyState>,
     /// A simulated ledger.
     pub simulated: bool,
     /// Rules version in force.
@@ -73,6 +75,17 @@ pub struct KeyState {
     pub revoked: Option<u64>,
     /// The key, decompressed once: verification needs it for every report.
     pub verifier: ed25519_dalek::VerifyingKey,
+}
+
+/// A later key of the log.
+#[derive(Debug, Clone)]
+pub struct LogKeyState {
+    /// Smallest size of a checkpoint it signs: the one that covers the entry naming it.
+    pub from: u64,
+    /// The vkey.
+    pub vkey: String,
+    /// The note by which the key before it names it.
+    pub note: String,
 }
 
 /// A schema.

@@ -9,7 +9,7 @@ use super::lang::Lang;
 use super::table::{Style, Table, cell};
 
 /// Types that are no milestone: they change what was promised and are published by `jindo catalogue apply`.
-const GOVERNANCE: [&str; 15] = [
+const GOVERNANCE: [&str; 16] = [
     "ledger.created",
     "rules.adopted",
     "schema.registered",
@@ -17,6 +17,7 @@ const GOVERNANCE: [&str; 15] = [
     "agency.succeeded",
     "key.added",
     "key.revoked",
+    "log.key-rotated",
     "indicator.registered",
     "target.set",
     "target.revised",

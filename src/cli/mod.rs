@@ -10,6 +10,7 @@ pub mod exit;
 pub mod export;
 pub mod import;
 pub mod journal;
+pub mod key;
 pub mod keygen;
 pub mod kinds;
 pub mod lang;
@@ -109,6 +110,8 @@ enum Verb {
     Up(up::Args),
     Run(run::Args),
     Keygen(keygen::Args),
+    #[command(subcommand)]
+    Key(key::Verb),
     NatsConfig(nats_config::Args),
     Report(report::Args),
     Import(import::Args),
@@ -204,6 +207,7 @@ fn run_verb(verb: Verb, context: &Context) -> anyhow::Result<Exit> {
         Verb::Up(args) => up::run(args, context),
         Verb::Run(args) => run::run(args, context),
         Verb::Keygen(args) => keygen::run(args, context),
+        Verb::Key(verb) => key::run(verb, context),
         Verb::NatsConfig(args) => nats_config::run(args, context),
         Verb::Report(args) => report::run(args, context),
         Verb::Import(args) => import::run(args, context),

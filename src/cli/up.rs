@@ -20,13 +20,13 @@ use super::Context;
 use super::exit::{Exit, could, file};
 use super::ledger::Running;
 use crate::log::publish::{Fence, Nobody};
-use crate::projector::beat::Beat;
-use crate::projector::bootstrap::key_of;
+use crate::projector::beat::{Beat, ReadKeys};
+use crate::projector::bootstrap::{BootstrapError, key_of, log_keys};
 use crate::projector::core::Core;
 use crate::projector::run::{self, Ledger, Projector};
 use crate::projector::{Health, Shared, announce, service};
 use crate::serve::{self, live::Live};
-use crate::sign::{KeyFault, KeyPair};
+use crate::sign::KeyPair;
 use crate::stream::config::{AgencyUser, NatsConfig};
 use crate::stream::fence::NatsFence;
 use crate::stream::server::Server;
@@ -247,8 +247,8 @@ pub(super) async fn attend(
     ])
 }
 
-/// The log's beat, where this machine holds the log's key (one is made only while `founding`): without it the figures are
-/// served and nothing is proven.
+/// The log's beat, where this machine holds a key of the log (the first is made only while `founding`): without it the
+/// figures are served and nothing is proven.
 pub(super) async fn beat(
     url: &str,
     operator: &KeyPair,
@@ -257,29 +257,24 @@ pub(super) async fn beat(
     stream: &str,
     founding: bool,
 ) -> anyhow::Result<Option<Beat>> {
-    let path = data.join("keys/log.nk");
-    let Some(key) = log_key(&path, founding)? else {
-        tracing::warn!(path = %path.display(), "no log key: no checkpoint is published here");
+    let folder = data.join("keys");
+    let failed = |error: BootstrapError| could(format!("로그 키: {error}"), format!("log key: {error}"));
+    if founding {
+        key_of(&folder, "log").map_err(failed)?;
+    }
+    if log_keys(&folder).map_err(failed)?.is_empty() {
+        tracing::warn!(folder = %folder.display(), "no log key (log.nk): no checkpoint is published here");
         return Ok(None);
-    };
+    }
     let link = operator_link(url, operator, "jindo log").await?;
     let (handle, stream) = (tokio::runtime::Handle::current(), stream.to_owned());
     let fence =
         Box::new(move |origin: &str| -> Box<dyn Fence> { Box::new(NatsFence::new(handle, link, &stream, origin)) });
-    Ok(Some(Beat::start(shared.clone(), &data.join("log"), Arc::new(key), fence, Box::new(Nobody))?))
-}
-
-/// The log's key; made where the ledger is about to be founded.
-fn log_key(path: &Path, founding: bool) -> anyhow::Result<Option<KeyPair>> {
-    let failed = |fault: KeyFault| {
-        could(format!("로그 키 {}: {fault}", path.display()), format!("log key {}: {fault}", path.display()))
-    };
-    if !path.exists() && founding {
-        let pair = KeyPair::generate().map_err(failed)?;
-        pair.save_new(path).map_err(failed)?;
-        return Ok(Some(pair));
-    }
-    if path.exists() { Ok(Some(KeyPair::load(path).map_err(failed)?)) } else { Ok(None) }
+    let keys: ReadKeys = Box::new(move || {
+        let pairs = log_keys(&folder).map_err(|error| error.to_string())?;
+        Ok(pairs.into_iter().map(|(_, pair)| Arc::new(pair)).collect())
+    });
+    Ok(Some(Beat::start(shared.clone(), &data.join("log"), keys, fence, Box::new(Nobody))?))
 }
 
 /// Ends the beat on a thread that may block.

@@ -101,6 +101,18 @@ pub struct KeyRevoked {
     pub reason: String,
 }
 
+/// `log.key-rotated.v1`: checkpoints that cover this entry are signed by the new key.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogKeyRotated {
+    /// The next key, as a verifier key (C2SP signed-note).
+    pub new: String,
+    /// The note by which the key in force names it ([`crate::log::keyring`]).
+    pub note: String,
+    /// Why.
+    pub reason: String,
+}
+
 /// `region.registered.v1`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

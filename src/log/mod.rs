@@ -3,6 +3,7 @@
 //! - [`entry`], [`tail`]: what is kept of a message, and where it is kept first.
 //! - [`tile`], [`tree`], [`frontier`]: the RFC 6962 tree as C2SP tiles, and proofs over it. No I/O.
 //! - [`note`], [`checkpoint`]: signed notes, and the one that states a log's size and root.
+//! - [`keyring`]: the log's keys over its life, each named by the one before it.
 //! - [`receipt`]: that one entry is in the log, provable offline; [`policy`]: whose word that takes.
 //! - [`folder`] reads the log folder; [`publish`] is the beat that writes it, through [`disk`].
 //!
@@ -15,6 +16,7 @@ pub mod entry;
 mod entry_parse;
 pub mod folder;
 pub mod frontier;
+pub mod keyring;
 pub mod note;
 pub mod policy;
 pub mod publish;

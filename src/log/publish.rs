@@ -19,13 +19,14 @@ use super::disk::Disk;
 use super::edge::{Edge, tile_bytes};
 use super::entry::leaf_hash;
 use super::folder::{CHECKPOINT, FolderFault, LogFolder, VKEY};
-use super::note::{self, KeyKind, NoteFault, VerifierKey};
+use super::keyring::LogKeys;
+use super::note::{self, NoteFault, VerifierKey};
 use super::tail::{LogReader, TailFault};
 use super::tile::{self, Tile, TileKind, WIDTH};
 use super::tree;
 use crate::event::{Day, Time};
 use crate::limits::{BEAT_ENTRIES_MAX, BEAT_WRITE_BYTES, LOG_SIZE_MAX};
-use crate::sign::KeyPair;
+use crate::sign::{KeyPair, public_key_bytes};
 
 /// What the fence holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,8 +116,11 @@ pub enum BeatFault {
     #[error("the published checkpoint is not this log's: {0}")]
     Checkpoint(#[from] CheckpointFault),
     /// The folder names another key.
-    #[error("log/vkey names another key than keys/log.nk: put the log's own key back, or the folder it belongs to")]
+    #[error("log/vkey names a key that this log never had: put the log's own vkey back, or the folder it belongs to")]
     OtherKey,
+    /// The key that is to sign is not at hand.
+    #[error("no file keys/log*.nk holds the log's key {0}: put it there")]
+    NoKey(String),
     /// Published entries are gone.
     #[error(
         "a checkpoint of {published} entries was published, the log has {size}: the log was cut; restore it from a copy"
@@ -177,6 +181,7 @@ impl BeatFault {
                 | BeatFault::Fence(FenceFault::Away(_) | FenceFault::Moved)
                 | BeatFault::Cosign { .. }
                 | BeatFault::Ahead { .. }
+                | BeatFault::NoKey(_)
                 | BeatFault::Folder(FolderFault::Io { .. })
         )
     }
@@ -186,8 +191,9 @@ impl BeatFault {
 pub struct Publisher {
     folder: LogFolder,
     disk: Box<dyn Disk>,
-    key: Arc<KeyPair>,
-    vkey: VerifierKey,
+    /// Keys by size, and those of them that can sign here.
+    keys: LogKeys,
+    pairs: Vec<Arc<KeyPair>>,
     /// As far as tiles are written and checked.
     edge: Edge,
     published: Head,
@@ -198,23 +204,22 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Goes on where the folder ends: checkpoint, tiles and log must agree.
+    /// Goes on where the folder ends: checkpoint, tiles and log must agree. `pairs` are what can sign here, in any order.
     ///
     /// # Errors
     /// [`BeatFault`].
     pub fn open(
         folder: LogFolder,
         disk: Box<dyn Disk>,
-        origin: &str,
-        key: Arc<KeyPair>,
+        keys: LogKeys,
+        pairs: Vec<Arc<KeyPair>>,
         log: &LogReader,
     ) -> Result<Self, BeatFault> {
-        let vkey = VerifierKey::of_pair(origin, KeyKind::Log, &key)?;
-        if folder.vkey()?.is_some_and(|text| text != vkey.to_string()) {
+        if folder.vkey()?.is_some_and(|text| keys.all().all(|key| key.to_string() != text)) {
             return Err(BeatFault::OtherKey);
         }
         let published = match folder.checkpoint()? {
-            Some(note) => Checkpoint::open(&note, &vkey)?.head,
+            Some(note) => keys.open(&note)?.head,
             None => Head::empty(),
         };
         if published.size > log.size() {
@@ -224,7 +229,13 @@ impl Publisher {
         if edge.frontier.root() != published.root {
             return Err(BeatFault::OtherRoot { size: published.size });
         }
-        Ok(Publisher { folder, disk, key, vkey, edge, published, history: None, step: BEAT_ENTRIES_MAX })
+        Ok(Publisher { folder, disk, keys, pairs, edge, published, history: None, step: BEAT_ENTRIES_MAX })
+    }
+
+    /// The keys it signs with, by size.
+    #[must_use]
+    pub const fn keys(&self) -> &LogKeys {
+        &self.keys
     }
 
     /// What the published checkpoint covers.
@@ -233,24 +244,26 @@ impl Publisher {
         self.published
     }
 
-    /// Whether a beat would do something.
+    /// Whether a beat up to `size` would do something.
     #[must_use]
-    pub fn is_due(&self, log: &LogReader) -> bool {
-        self.published.size < log.size()
+    pub const fn is_due(&self, size: u64) -> bool {
+        self.published.size < size
     }
 
-    /// One beat: at most [`BEAT_ENTRIES_MAX`] entries further. The new checkpoint; `None` where there was nothing to publish yet.
+    /// One beat: at most [`BEAT_ENTRIES_MAX`] entries further, never beyond `until`, as far as the keys are known. The new
+    /// checkpoint; `None` where there was nothing to publish yet.
     ///
     /// # Errors
     /// [`BeatFault`]; the next beat does again what this one did not end.
     pub fn beat(
         &mut self,
         log: &LogReader,
+        until: u64,
         fence: &mut dyn Fence,
         cosigners: &mut dyn Cosigners,
         now: Time,
     ) -> Result<Option<Checkpoint>, BeatFault> {
-        let size = log.size().min(self.edge.size() - self.edge.size() % WIDTH + self.step);
+        let size = log.size().min(until).min(self.edge.size() - self.edge.size() % WIDTH + self.step);
         if size > LOG_SIZE_MAX {
             return Err(BeatFault::Full);
         }
@@ -355,22 +368,42 @@ impl Publisher {
     }
 
     fn publish(&mut self, head: Head, cosigners: &mut dyn Cosigners, now: Time) -> Result<Checkpoint, BeatFault> {
-        let checkpoint = Checkpoint::new(self.vkey.name(), head)?;
-        let text = checkpoint.text();
-        let mut note = format!("{text}\n{}", note::sign(self.vkey.name(), &self.key, &text)?);
+        let checkpoint = Checkpoint::new(self.keys.at(head.size).name(), head)?;
+        let mut note = self.sign(&checkpoint)?;
         let lines = cosigners.cosign(&note, &checkpoint, &self.folder);
         for line in lines.map_err(|why| BeatFault::Cosign { size: head.size, why })? {
             note.push_str(&line);
         }
         let history = self.remember(&note, now.day())?;
         let mut files = vec![(self.folder.dir().join(CHECKPOINT), note.into_bytes())];
-        if self.folder.vkey()?.is_none() {
-            files.insert(0, (self.folder.dir().join(VKEY), format!("{}\n", self.vkey).into_bytes()));
+        let vkey = self.keys.at(head.size).to_string();
+        let held = self.folder.vkey()?;
+        if held.as_ref() != Some(&vkey) {
+            // A new key after the checkpoint that both keys signed, the first one before any checkpoint.
+            let place = if held.is_some() { 1 } else { 0 };
+            files.insert(place, (self.folder.dir().join(VKEY), format!("{vkey}\n").into_bytes()));
         }
         self.disk.put(&files)?;
         self.history = Some(history);
         self.published = head;
         Ok(checkpoint)
+    }
+
+    /// The signed note; the first one by a new key is signed by the key before it too.
+    fn sign(&self, checkpoint: &Checkpoint) -> Result<String, BeatFault> {
+        let text = checkpoint.text();
+        let line = |key: &VerifierKey| -> Result<String, BeatFault> {
+            let pair =
+                self.pairs.iter().find(|pair| public_key_bytes(pair.public()).is_some_and(|own| own == *key.bytes()));
+            let pair = pair.ok_or_else(|| BeatFault::NoKey(key.to_string()))?;
+            Ok(note::sign(key.name(), pair, &text)?)
+        };
+        let (key, before) = (self.keys.at(checkpoint.head.size), self.keys.at(self.published.size));
+        let mut note = format!("{text}\n{}", line(key)?);
+        if before != key && self.published.size > 0 {
+            note.push_str(&line(before)?);
+        }
+        Ok(note)
     }
 
     /// Appends a checkpoint to the day's history, once. Until the checkpoint is in place too, the file is looked at again.

@@ -40,6 +40,10 @@ fn key() -> Arc<KeyPair> {
     Arc::new(KeyPair::from_seed(&pair.seed().unwrap()).unwrap())
 }
 
+fn ring() -> LogKeys {
+    LogKeys::of_pair(ORIGIN, &key()).unwrap()
+}
+
 /// A fence in memory, shared by those who hold a clone.
 #[derive(Clone, Default)]
 struct Shed(Arc<Mutex<Option<Held>>>);
@@ -78,11 +82,11 @@ impl Bench {
     }
 
     fn open(&self, disk: Box<dyn Disk>) -> Result<Publisher, BeatFault> {
-        Publisher::open(self.folder(), disk, ORIGIN, key(), &self.tail.reader())
+        Publisher::open(self.folder(), disk, ring(), vec![key()], &self.tail.reader())
     }
 
     fn beat(&mut self, publisher: &mut Publisher) -> Result<Option<Checkpoint>, BeatFault> {
-        publisher.beat(&self.tail.reader(), &mut self.fence, &mut Nobody, Time::from_ns(NOW))
+        publisher.beat(&self.tail.reader(), u64::MAX, &mut self.fence, &mut Nobody, Time::from_ns(NOW))
     }
 
     /// Everything the folder says, verified.
@@ -269,7 +273,7 @@ fn a_failing_write_anywhere_leaves_the_same_log() {
                 let mut failed = 0;
                 for step in steps {
                     grow(&mut bench.tail, step);
-                    while publisher.is_due(&bench.tail.reader()) {
+                    while publisher.is_due(bench.tail.size()) {
                         if let Err(fault) = bench.beat(&mut publisher) {
                             assert!(!fault.is_finding(), "{fault}");
                             failed += 1;
@@ -301,11 +305,14 @@ fn a_fence_that_fails_before_or_after_it_moved() {
             grow(&mut bench.tail, 300);
             let mut publisher = bench.open(Box::new(Files)).unwrap();
             let reader = bench.tail.reader();
-            let fault = publisher.beat(&reader, &mut fence, &mut Nobody, Time::from_ns(NOW)).unwrap_err();
+            let fault = publisher.beat(&reader, u64::MAX, &mut fence, &mut Nobody, Time::from_ns(NOW)).unwrap_err();
             assert!(!fault.is_finding() && bench.folder().checkpoint().unwrap().is_none());
             grow(&mut bench.tail, more);
             let mut publisher = bench.open(Box::new(Files)).unwrap();
-            publisher.beat(&bench.tail.reader(), &mut fence, &mut Nobody, Time::from_ns(NOW)).unwrap().unwrap();
+            publisher
+                .beat(&bench.tail.reader(), u64::MAX, &mut fence, &mut Nobody, Time::from_ns(NOW))
+                .unwrap()
+                .unwrap();
             bench.check(300 + more);
         }
     }
@@ -349,7 +356,8 @@ fn two_copies_that_differ_never_sign_two_roots() {
         }
     }
     let mut publisher = three.open(Box::new(Files)).unwrap();
-    let fault = publisher.beat(&three.tail.reader(), &mut Late(Shed::default()), &mut Nobody, Time::from_ns(NOW));
+    let fault =
+        publisher.beat(&three.tail.reader(), u64::MAX, &mut Late(Shed::default()), &mut Nobody, Time::from_ns(NOW));
     assert!(matches!(fault, Err(BeatFault::Fence(FenceFault::Moved))));
     assert!(three.folder().checkpoint().unwrap().is_none());
 }
@@ -392,13 +400,13 @@ fn folders_that_do_not_fit_the_log() {
         }
         change(copy.path());
         let (mut tail, _) = Tail::open(copy.path()).unwrap();
-        let open = Publisher::open(LogFolder::new(copy.path()), Box::new(Files), ORIGIN, key(), &tail.reader());
+        let open = Publisher::open(LogFolder::new(copy.path()), Box::new(Files), ring(), vec![key()], &tail.reader());
         let mut publisher = match open {
             Ok(publisher) => publisher,
             Err(fault) => return fault,
         };
         grow(&mut tail, 1);
-        publisher.beat(&tail.reader(), &mut Shed::default(), &mut Nobody, Time::from_ns(NOW)).unwrap_err()
+        publisher.beat(&tail.reader(), u64::MAX, &mut Shed::default(), &mut Nobody, Time::from_ns(NOW)).unwrap_err()
     };
     let flip = |name: &'static str, at: usize| {
         move |dir: &Path| {
@@ -467,3 +475,6 @@ fn nothing_is_signed_over_bytes_that_read_differently() {
         assert!(bench.folder().checkpoint().unwrap().is_none() && bench.fence.held().unwrap().is_none());
     }
 }
+
+#[path = "publish_key_tests.rs"]
+mod keys;

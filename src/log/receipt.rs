@@ -16,7 +16,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use super::checkpoint::{Checkpoint, CheckpointFault, decimal, hash};
 use super::entry::{Entry, EntryFault, leaf_hash};
 use super::folder::{FolderFault, LogFolder};
-use super::note::{KeyKind, Note, VerifierKey};
+use super::note::{KeyKind, Note, NoteFault, VerifierKey};
 use super::policy::Policy;
 use super::tile::WIDTH;
 use super::tree::{self, ProofFault};
@@ -112,6 +112,12 @@ impl Receipt {
         Ok(Receipt { entry, index, proof, note })
     }
 
+    /// Size of the checkpoint it rests on, by its own word.
+    #[must_use]
+    pub fn size(&self) -> Option<u64> {
+        Some(Checkpoint::parse(Note::parse(&self.note).ok()?.text).ok()?.head.size)
+    }
+
     /// As text.
     #[must_use]
     pub fn text(&self) -> String {
@@ -157,13 +163,14 @@ impl Receipt {
         let note = Note::parse(&self.note).map_err(CheckpointFault::from)?;
         let origin = Checkpoint::parse(note.text)?.origin;
         let listed = policy.map(Policy::logs).unwrap_or_default();
-        let known = listed.iter().find(|log| log.name() == origin);
-        let key = match (key, known) {
-            (Some(key), Some(log)) if key == log => key,
-            (Some(key), None) if listed.is_empty() => key,
-            (None, Some(log)) => log,
-            (None, None) if listed.is_empty() => return Err(ReceiptFault::NoKey),
-            _ => return Err(ReceiptFault::NotListed(origin)),
+        // A log has several keys over its life: the one that signed, or, where none did, any of them to say so.
+        let signed = |log: &&VerifierKey| !matches!(note.verify([*log]), Err(NoteFault::Unsigned(_)));
+        let mut known = listed.iter().filter(|log| log.name() == origin);
+        let key = match key {
+            Some(key) if listed.is_empty() || listed.contains(key) => key,
+            None if listed.is_empty() => return Err(ReceiptFault::NoKey),
+            None => known.clone().find(signed).or(known.next()).ok_or(ReceiptFault::NotListed(origin))?,
+            Some(_) => return Err(ReceiptFault::NotListed(origin)),
         };
         let checkpoint = Checkpoint::open(&self.note, key)?;
         let witnesses = self.witnesses(&note, policy)?;
@@ -183,7 +190,7 @@ impl Receipt {
         let verified = match note.verify(signed.iter().copied()) {
             Ok(verified) => verified,
             // Names of known witnesses with ids of other keys: nobody's.
-            Err(super::note::NoteFault::Unsigned(_)) => Vec::new(),
+            Err(NoteFault::Unsigned(_)) => Vec::new(),
             Err(fault) => return Err(CheckpointFault::from(fault).into()),
         };
         let told = verified.iter().filter(|by| by.key.kind() == KeyKind::Witness);

@@ -7,6 +7,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::event::Time;
 use crate::log::disk::Files;
+use crate::log::keyring::LogKeys;
 use crate::log::note::cosign;
 use crate::log::publish::{Nobody, Publisher};
 use crate::log::samples::{self, Open};
@@ -22,8 +23,15 @@ fn log(size: u64) -> (TempDir, Arc<KeyPair>, VerifierKey) {
     samples::append(&mut tail, size, |index| format!("{{\"count\":{index}}}").into_bytes());
     let key = Arc::new(KeyPair::generate().unwrap());
     let folder = LogFolder::new(dir.path());
-    let mut publisher = Publisher::open(folder, Box::new(Files), ORIGIN, key.clone(), &tail.reader()).unwrap();
-    publisher.beat(&tail.reader(), &mut Open, &mut Nobody, Time::now()).unwrap();
+    let mut publisher = Publisher::open(
+        folder,
+        Box::new(Files),
+        LogKeys::of_pair(ORIGIN, &key).unwrap(),
+        vec![key.clone()],
+        &tail.reader(),
+    )
+    .unwrap();
+    publisher.beat(&tail.reader(), u64::MAX, &mut Open, &mut Nobody, Time::now()).unwrap();
     let vkey = VerifierKey::of_pair(ORIGIN, KeyKind::Log, &key).unwrap();
     (dir, key, vkey)
 }

@@ -14,9 +14,11 @@ use crate::event::Time;
 use crate::limits::{BEAT_EVERY_MS, BEAT_RETRY_MS};
 use crate::log::disk::Files;
 use crate::log::folder::LogFolder;
-use crate::log::note::{KeyKind, VerifierKey};
 use crate::log::publish::{BeatFault, Cosigners, Fence, Publisher};
 use crate::sign::KeyPair;
+
+/// Reads the log's key files: those that are there, in any order.
+pub type ReadKeys = Box<dyn Fn() -> Result<Vec<Arc<KeyPair>>, String> + Send>;
 
 /// Makes the fence once the log's origin is known.
 pub type MakeFence = Box<dyn FnOnce(&str) -> Box<dyn Fence> + Send>;
@@ -28,20 +30,20 @@ pub struct Beat {
 }
 
 impl Beat {
-    /// Starts it for the log in `folder`, signed with `key`.
+    /// Starts it for the log in `folder`, signed with the key of `keys` that the registry names.
     ///
     /// # Errors
     /// No thread could be started.
     pub fn start(
         shared: Shared,
         folder: &Path,
-        key: Arc<KeyPair>,
+        keys: ReadKeys,
         fence: MakeFence,
         cosigners: Box<dyn Cosigners>,
     ) -> std::io::Result<Self> {
         let (stop, stopped) = mpsc::channel();
         let folder = LogFolder::new(folder);
-        let at_work = AtWork { shared, folder, key, make: Some(fence), fence: None, cosigners, publisher: None };
+        let at_work = AtWork { shared, folder, keys, make: Some(fence), fence: None, cosigners, publisher: None };
         let thread = std::thread::Builder::new().name("beat".to_owned()).spawn(move || at_work.run(&stopped))?;
         Ok(Beat { stop, thread })
     }
@@ -59,7 +61,7 @@ impl Beat {
 struct AtWork {
     shared: Shared,
     folder: LogFolder,
-    key: Arc<KeyPair>,
+    keys: ReadKeys,
     make: Option<MakeFence>,
     fence: Option<Box<dyn Fence>>,
     cosigners: Box<dyn Cosigners>,
@@ -101,19 +103,19 @@ impl AtWork {
     }
 
     fn beat(&mut self) -> Result<(), BeatFault> {
+        // The size first: the registry is of this size or a later one, so it knows every key up to here.
+        let size = *self.shared.sizes().borrow();
         let registry = self.shared.registry();
         if registry.origin.is_empty() {
             return Ok(());
         }
         let log = self.shared.log();
-        let mut publisher = match self.publisher.take() {
+        let keys = super::keys_of(&registry)?;
+        let mut publisher = match self.publisher.take().filter(|publisher| *publisher.keys() == keys) {
             Some(publisher) => publisher,
             None => {
-                let own = VerifierKey::of_pair(&registry.origin, KeyKind::Log, &self.key)?;
-                if registry.log_key != own.to_string() {
-                    return Err(BeatFault::OtherKey);
-                }
-                Publisher::open(self.folder.clone(), Box::new(Files), &registry.origin, self.key.clone(), &log)?
+                let pairs = (self.keys)().map_err(BeatFault::NoKey)?;
+                Publisher::open(self.folder.clone(), Box::new(Files), keys, pairs, &log)?
             }
         };
         // Known from the start; a trouble told before stands until a beat ends well.
@@ -122,8 +124,8 @@ impl AtWork {
             self.fence = self.make.take().map(|make| make(&registry.origin));
         }
         let Some(fence) = self.fence.as_mut() else { return Ok(()) };
-        if publisher.is_due(&log) {
-            match publisher.beat(&log, &mut **fence, &mut *self.cosigners, Time::now()) {
+        if publisher.is_due(size) {
+            match publisher.beat(&log, size, &mut **fence, &mut *self.cosigners, Time::now()) {
                 Ok(_) => {}
                 // What was laid and checked stays so; after a failed write the folder is looked at anew.
                 Err(fault @ (BeatFault::Fence(_) | BeatFault::Cosign { .. } | BeatFault::Ahead { .. })) => {

@@ -73,6 +73,39 @@ pub fn key_of(keys: &Path, agency: &str) -> Result<KeyPair, BootstrapError> {
     Ok(pair)
 }
 
+/// The log's key pairs in a folder of keys by number, oldest first: `log.nk` is 1, then `log-2.nk` and so on. Retired ones
+/// may be gone.
+///
+/// # Errors
+/// [`BootstrapError::Key`].
+pub fn log_keys(keys: &Path) -> Result<Vec<(u32, KeyPair)>, BootstrapError> {
+    let mut numbers = vec![1];
+    // A folder that is not there holds no key.
+    for item in std::fs::read_dir(keys).into_iter().flatten().flatten() {
+        let name = item.file_name();
+        let number = name.to_str().and_then(|name| name.strip_prefix("log-")?.strip_suffix(".nk")?.parse::<u32>().ok());
+        numbers.extend(number.filter(|number| *number > 1));
+    }
+    numbers.sort_unstable();
+    let files =
+        numbers.into_iter().map(|number| (number, log_key_path(keys, number))).filter(|(_, path)| path.exists());
+    files
+        .map(|(number, path)| match KeyPair::load(&path) {
+            Ok(pair) => Ok((number, pair)),
+            Err(fault) => Err(BootstrapError::Key { path, fault }),
+        })
+        .collect()
+}
+
+/// The file of the log's key of a number.
+#[must_use]
+pub fn log_key_path(keys: &Path, number: u32) -> PathBuf {
+    match number {
+        1 => keys.join("log.nk"),
+        number => keys.join(format!("log-{number}.nk")),
+    }
+}
+
 /// The log's verifier key as C2SP signed-note writes it: `<origin>+<key id>+<base64 of 0x01 and the Ed25519 key>`.
 #[must_use]
 pub fn vkey(origin: &str, key: &KeyPair) -> String {

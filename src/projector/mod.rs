@@ -27,3 +27,15 @@ mod survey;
 
 pub use halt::Halt;
 pub use shared::{Health, Shared};
+
+use crate::catalogue::registry::Registry;
+use crate::log::keyring::LogKeys;
+use crate::log::note::NoteFault;
+
+/// The log's keys as the registry names them.
+///
+/// # Errors
+/// [`NoteFault`] where entry 0 names none.
+pub fn keys_of(registry: &Registry) -> Result<LogKeys, NoteFault> {
+    LogKeys::parse(&registry.log_key, registry.log_keys.iter().map(|key| (key.from, key.vkey.as_str())))
+}

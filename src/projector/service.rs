@@ -78,7 +78,11 @@ fn receipt(shared: &Shared, payload: &[u8]) -> Result<Vec<u8>, (usize, String)> 
             (500, "the ledger could not read its log; ask again".to_owned())
         }
     })?;
-    let answer = ReceiptAnswer { receipt: receipt.text(), vkey: shared.registry().log_key.clone() };
+    let registry = shared.registry();
+    let keys = super::keys_of(&registry).map_err(|fault| (500, fault.to_string()))?;
+    let size = receipt.size().ok_or_else(|| (500, "the receipt has no checkpoint".to_owned()))?;
+    let rotations = registry.log_keys.iter().filter(|key| key.from <= size).map(|key| key.note.clone()).collect();
+    let answer = ReceiptAnswer { receipt: receipt.text(), vkey: keys.at(size).to_string(), rotations };
     serde_json::to_vec(&answer).map_err(|error| (500, error.to_string()))
 }
 

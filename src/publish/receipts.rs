@@ -26,6 +26,7 @@ use crate::{
     log::{
         checkpoint::Checkpoint,
         disk::{Disk as _, Files},
+        keyring,
         note::VerifierKey,
         receipt::Receipt,
     },
@@ -51,6 +52,9 @@ pub struct ReceiptAnswer {
     pub receipt: String,
     /// The log's key as the ledger names it: for whoever has none yet.
     pub vkey: String,
+    /// How it was named, where it is not the first: notes by which each key names the next ([`keyring`]).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rotations: Vec<String>,
 }
 
 /// What a pull brought.
@@ -137,7 +141,8 @@ impl Receipts {
         (head.size > 0).then_some(Seen { size: head.size, root: head.root })
     }
 
-    /// Verifies and keeps a receipt, or keeps it as evidence. The key that comes along is taken where none is known.
+    /// Verifies and keeps a receipt, or keeps it as evidence. The key that comes along is taken where none is known, and
+    /// where the known one named it.
     fn keep(&self, seq: u64, name: &str, answer: &ReceiptAnswer, origin: &str) -> std::io::Result<Answered> {
         let conflict = |why: &str| {
             tracing::error!(seq, why, dir = %self.dir.display(), "a receipt does not hold; it is kept as evidence");
@@ -151,6 +156,8 @@ impl Receipts {
             Ok(_) => return conflict("the key is of another log"),
             Err(fault) => return conflict(&fault.to_string()),
         };
+        // From the key known here on, each is taken only where the one before it names it.
+        let key = answer.rotations.iter().fold(key, |key, note| keyring::named(note, &key).unwrap_or(key));
         let receipt = Receipt::parse(&answer.receipt);
         let checked = receipt.and_then(|receipt| receipt.verify(Some(&key), None).map(|proven| (receipt, proven)));
         let (receipt, proven) = match checked {
@@ -167,7 +174,7 @@ impl Receipts {
             return conflict("the log has signed another root for the same size");
         }
         let mut files = Vec::new();
-        if known.is_none() {
+        if known.as_ref() != Some(&key) {
             files.push((self.dir.join("vkey"), format!("{key}\n").into_bytes()));
         }
         if newest.is_none_or(|seen| seen.size < head.size) {

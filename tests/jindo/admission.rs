@@ -5,12 +5,14 @@ use jindo::event::Day;
 use jindo::event::envelope::{CONTENT_TYPE_EVENT, encode};
 use jindo::log::Arrival;
 use jindo::log::entry::{Entry, HEADER_CONTENT_TYPE, HEADER_SIGNATURE, Verdict};
+use jindo::log::keyring;
+use jindo::log::note::{KeyKind, VerifierKey};
 use jindo::projector::halt::Halt;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::history::{Dice, History, Throw};
-use crate::ledger::{AUTHORITY, Signer, TestLedger, at, corrected, noon, subject, word};
+use crate::ledger::{AUTHORITY, ORIGIN, Signer, TestLedger, at, corrected, noon, subject, word};
 
 const CHARGER: &str = "charger.installed.v1";
 
@@ -419,4 +421,29 @@ fn twisted(ledger: &mut TestLedger, sample: &Arrival, dice: &mut Dice) -> Arriva
     }
     let kind = if batch { "application/cloudevents-batch+json" } else { CONTENT_TYPE_EVENT };
     ledger.signed(&agency, &topic, kind, body.to_string().as_bytes())
+}
+
+#[test]
+fn the_logs_next_key_is_named_by_the_one_in_force() {
+    let mut ledger = TestLedger::new();
+    let key = |name: &str| VerifierKey::of_pair(ORIGIN, KeyKind::Log, &Signer::named(name).pair()).unwrap();
+    let rotated = |by: &str, next: &str, named: &str| {
+        let note = keyring::rotation(&Signer::named(by).pair(), &key(next)).unwrap();
+        json!({"new": key(named).to_string(), "note": note, "reason": "yearly"})
+    };
+    for (by, next, named, verdict) in [
+        ("stranger", "next", "next", "governance-invalid"),
+        ("log", "next", "other", "governance-invalid"),
+        ("log", "log", "log", "governance-invalid"),
+        ("log", "next", "next", "accepted"),
+        ("log", "third", "third", "governance-invalid"),
+        ("next", "log", "log", "governance-invalid"),
+        ("next", "third", "third", "accepted"),
+    ] {
+        let ruling = ledger.govern("log.key-rotated.v1", rotated(by, next, named));
+        assert_eq!(word(&ruling), verdict, "{next} by {by}");
+    }
+    let (size, registry) = (ledger.core().size(), ledger.core().registry());
+    let from: Vec<u64> = registry.log_keys.iter().map(|key| key.from).collect();
+    assert_eq!(from, [size - 3, size]);
 }

@@ -11,6 +11,7 @@ use jindo::log::checkpoint::Checkpoint;
 use jindo::log::disk::Files;
 use jindo::log::entry::{Entry, Kept, Ruling, Verdict};
 use jindo::log::folder::LogFolder;
+use jindo::log::keyring::LogKeys;
 use jindo::log::publish::{Nobody, Publisher};
 use jindo::log::tail::{LogReader, Tail};
 use jindo::sign::{Seen, hex};
@@ -26,10 +27,17 @@ use crate::ledger::{ORIGIN, Signer, TestLedger, copy_folder, noon};
 fn publish(log: &Path, fence: &mut Alone, now: Time) -> Checkpoint {
     let tail = LogReader::open(log).unwrap();
     let key = Arc::new(Signer::named("log").pair());
-    let mut publisher = Publisher::open(LogFolder::new(log), Box::new(Files), ORIGIN, key, &tail).unwrap();
+    let mut publisher = Publisher::open(
+        LogFolder::new(log),
+        Box::new(Files),
+        LogKeys::of_pair(ORIGIN, &key).unwrap(),
+        vec![key],
+        &tail,
+    )
+    .unwrap();
     let mut last = None;
-    while publisher.is_due(&tail) {
-        last = publisher.beat(&tail, fence, &mut Nobody, now).unwrap().or(last);
+    while publisher.is_due(tail.size()) {
+        last = publisher.beat(&tail, u64::MAX, fence, &mut Nobody, now).unwrap().or(last);
     }
     last.unwrap()
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use jindo::log::checkpoint::{Checkpoint, Head};
 use jindo::log::entry::leaf_hash;
 use jindo::log::folder::LogFolder;
-use jindo::log::note::VerifierKey;
+use jindo::log::note::{Note, VerifierKey};
 use jindo::log::publish::{Fence as _, FenceFault};
 use jindo::log::tail::LogReader;
 use jindo::log::tree;
@@ -55,6 +55,75 @@ fn check(log: &Path) -> u64 {
     }
     assert!(published >= head.size);
     head.size
+}
+
+#[test]
+fn the_logs_key_is_replaced_and_everything_holds() {
+    let folder = Folder::new();
+    let ledger = Ledger::up(&folder);
+    report(&folder, 2);
+    let receipt = |name: &str, index: u64| {
+        let path = folder.beside(name);
+        let told = folder.run(&["receipt", &index.to_string(), "--out", path.to_str().unwrap()]);
+        assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+        path.to_str().unwrap().to_owned()
+    };
+    let vkey = || std::fs::read_to_string(folder.data().join("log/vkey")).unwrap().trim().to_owned();
+    let (before, old) = (receipt("before", ledger.proven() - 1), vkey());
+    // An agency may not; the authority may, and only signed by the key in force.
+    let (exit, told) = folder.json(&["key", "rotate-log", "--agency", "keco", "--reason", "x"]);
+    assert_eq!((exit, &told["reports"][0]["code"]), (1, &json!("not-authorised")), "{told}");
+    let rotate = ["key", "rotate-log", "--agency", "motie", "--reason", "정기 교체"];
+    let (exit, told) = folder.json(&rotate);
+    assert_eq!((exit, &told["reports"][0]["state"]), (0, &json!("accepted")), "{told}");
+    let size = ledger.proven();
+    let new = vkey();
+    assert_ne!(old, new);
+    let both = receipt("both", size - 1);
+    // The outbox follows from the key it knows to the one that key named.
+    report(&folder, 2);
+    let after = receipt("after", ledger.proven() - 1);
+    for (file, key, exit) in [
+        (&before, &old, 0),
+        (&before, &new, 1),
+        (&both, &old, 0),
+        (&both, &new, 0),
+        (&after, &old, 1),
+        (&after, &new, 0),
+    ] {
+        assert_eq!(folder.json(&["verify", file, "--vkey", key]).0, exit, "{file} with {key}");
+    }
+    let outbox = folder.data().join("outbox").join(folder.key("keco").public()).join("receipts");
+    let known = || std::fs::read_to_string(outbox.join("vkey")).unwrap().trim().to_owned();
+    assert_eq!(known(), new);
+    // Again, and after a restart without the first key's file.
+    assert_eq!(folder.json(&rotate).0, 0);
+    report(&folder, 1);
+    ledger.proven();
+    assert!(ledger.terminate().success());
+    std::fs::remove_file(folder.data().join("keys/log.nk")).unwrap();
+    let ledger = Ledger::up(&folder);
+    report(&folder, 1);
+    ledger.proven();
+    assert!(ledger.terminate().success());
+    let conflicts = std::fs::read_dir(&outbox)
+        .unwrap()
+        .filter(|item| item.as_ref().unwrap().path().extension().is_some_and(|extension| extension == "conflict"));
+    assert_eq!((conflicts.count(), known() == vkey()), (0, true));
+    let log = folder.data().join("log");
+    let genesis = std::fs::read_to_string(folder.data().join("genesis")).unwrap();
+    let audit = ["audit", "--log", log.to_str().unwrap(), "--genesis", genesis.trim()];
+    let (exit, told) = folder.json(&audit);
+    assert_eq!(exit, 0, "{told}");
+    // The retired key goes on signing: found.
+    let folded = LogFolder::new(&log);
+    let head = Checkpoint::parse(Note::parse(&folded.checkpoint().unwrap().unwrap()).unwrap().text).unwrap();
+    let retired = folder.key("log-2");
+    let text = head.text();
+    let note = format!("{text}\n{}", jindo::log::note::sign(&head.origin, &retired, &text).unwrap());
+    std::fs::write(log.join("checkpoint"), note).unwrap();
+    let (exit, told) = folder.json(&audit);
+    assert_eq!((exit, told["found"]["checkpoint-wrong"].as_u64()), (1, Some(1)), "{told}");
 }
 
 #[test]

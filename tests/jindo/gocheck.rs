@@ -11,6 +11,7 @@ use jindo::log::checkpoint::Head;
 use jindo::log::disk::Files;
 use jindo::log::entry::Entry;
 use jindo::log::folder::LogFolder;
+use jindo::log::keyring::LogKeys;
 use jindo::log::publish::{Fence, FenceFault, Held, Nobody, Publisher};
 use jindo::log::tail::Tail;
 use jindo::sign::KeyPair;
@@ -52,16 +53,23 @@ fn log(size: u64) -> TempDir {
     let (mut tail, _) = Tail::open(dir.path()).unwrap();
     let key = Arc::new(KeyPair::generate().unwrap());
     let folder = LogFolder::new(dir.path());
-    let mut publisher = Publisher::open(folder, Box::new(Files), "jindo.test/go", key, &tail.reader()).unwrap();
+    let mut publisher = Publisher::open(
+        folder,
+        Box::new(Files),
+        LogKeys::of_pair("jindo.test/go", &key).unwrap(),
+        vec![key],
+        &tail.reader(),
+    )
+    .unwrap();
     let mut fence = Alone::default();
     while tail.size() < size {
         let next = (tail.size() + 9_999).min(size);
         let (entries, times): (Vec<_>, Vec<_>) = (tail.size()..next).map(entry).unzip();
         tail.append(&entries, &times).unwrap();
-        publisher.beat(&tail.reader(), &mut fence, &mut Nobody, Time::now()).unwrap();
+        publisher.beat(&tail.reader(), u64::MAX, &mut fence, &mut Nobody, Time::now()).unwrap();
         tail.trim(publisher.published().size).unwrap();
     }
-    while publisher.beat(&tail.reader(), &mut fence, &mut Nobody, Time::now()).unwrap().is_some() {}
+    while publisher.beat(&tail.reader(), u64::MAX, &mut fence, &mut Nobody, Time::now()).unwrap().is_some() {}
     assert_eq!(publisher.published().size, size);
     let left = std::fs::metadata(dir.path().join("tail")).unwrap().len();
     assert!(left < size * 300, "the tail was never cut: {left} bytes");

@@ -64,6 +64,7 @@ static EMBEDDED: &[(&str, &str)] = &[
     ("key.added.v1", include_str!("../../../schemas/events/key.added.v1.json")),
     ("key.revoked.v1", include_str!("../../../schemas/events/key.revoked.v1.json")),
     ("ledger.created.v1", include_str!("../../../schemas/events/ledger.created.v1.json")),
+    ("log.key-rotated.v1", include_str!("../../../schemas/events/log.key-rotated.v1.json")),
     ("narrative.filed.v1", include_str!("../../../schemas/events/narrative.filed.v1.json")),
     ("owner.transferred.v1", include_str!("../../../schemas/events/owner.transferred.v1.json")),
     ("plan.published.v1", include_str!("../../../schemas/events/plan.published.v1.json")),

@@ -130,6 +130,7 @@ fn governance_and_about_examples_are_the_structs() {
     returns::<governance::OwnerTransferred>("owner.transferred.v1");
     returns::<governance::SourceInterpreted>("source.interpreted.v1");
     returns::<governance::BodyWithheld>("body.withheld.v1");
+    returns::<governance::LogKeyRotated>("log.key-rotated.v1");
     returns::<Indicator>("indicator.registered.v1");
     returns::<DefinitionChanged>("definition.changed.v1");
 }

@@ -6,6 +6,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::log::disk::Files;
+use crate::log::keyring::LogKeys;
 use crate::log::publish::{Nobody, Publisher};
 use crate::log::samples::{self, Open};
 use crate::log::tail::LogReader;
@@ -43,8 +44,15 @@ impl Log {
 
     fn publish(&mut self) -> u64 {
         let (folder, key, reader) = (LogFolder::new(self.dir.path()), self.key.clone(), self.tail().reader());
-        let mut publisher = Publisher::open(folder, Box::new(Files), "jindo.test/trim", key, &reader).unwrap();
-        publisher.beat(&reader, &mut Open, &mut Nobody, Time::now()).unwrap();
+        let mut publisher = Publisher::open(
+            folder,
+            Box::new(Files),
+            LogKeys::of_pair("jindo.test/trim", &key).unwrap(),
+            vec![key],
+            &reader,
+        )
+        .unwrap();
+        publisher.beat(&reader, u64::MAX, &mut Open, &mut Nobody, Time::now()).unwrap();
         publisher.published().size
     }
 
