@@ -95,6 +95,9 @@ pub const READ_LINGER_MS: u64 = 10;
 pub const RAW_RUN_MAX: usize = 1_024;
 /// Messages read one by one in flight.
 pub const RAW_IN_FLIGHT_MAX: usize = 64;
+/// Entries that a rebuild beside the live store leaves for the committing thread to fold between two commits: a few hundredths
+/// of a second of intake.
+pub const REBUILD_REST_MAX: u64 = 1_000;
 /// Streams of a ledger that a server configuration denies by name to everyone but the operator: a ninth recovery needs a new
 /// one. Nobody is allowed any of them in the first place.
 pub const STREAMS_DENIED: u32 = 9;

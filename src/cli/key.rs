@@ -38,6 +38,7 @@ It counts from the entry after this one on. NATS must know it too: `jindo nats-c
     #[command(after_help = "\
 Examples:
   jindo key revoke UABC… --of keco --agency keco --reason \"노트북 분실\"
+  jindo key revoke UABC… --of keco --agency motie --reason \"담당자 교체\"
 
 What it signed before stays as it is; an audit names what came afterwards.")]
     Revoke(Revoke),
@@ -45,6 +46,7 @@ What it signed before stays as it is; an audit names what came afterwards.")]
     #[command(after_help = "\
 Examples:
   jindo key rotate-log --agency motie --reason \"정기 교체\"
+  jindo key rotate-log --agency motie --reason \"서버 이전\" --data /srv/jindo
 
 Makes DIR/keys/log-2.nk (then log-3.nk, …) and publishes log.key-rotated. The first checkpoint that covers it is signed by
 both keys, later ones by the new key alone. Give the new log/vkey to auditors and witnesses; receipts made before go on

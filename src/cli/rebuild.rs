@@ -1,11 +1,16 @@
 //! `jindo rebuild`: the read models anew from the log, beside the ones there are; digests compared; then switched.
 //!
-//! Needs the ledger stopped: log and store have one writer. The old store is kept aside until the new one is in place.
+//! A running ledger does it itself, asked over NATS with the operator's key, and goes on serving and recording meanwhile
+//! ([`crate::projector::rebuild`]). A stopped one is rebuilt here, from the log folder alone.
 
 use super::Context;
 use super::exit::{Exit, could, file};
+use super::ledger::Running;
 use super::{out, progress};
+use crate::log::tail::{Tail, TailFault};
 use crate::projector::core::Core;
+use crate::projector::rebuild::Rebuilt;
+use crate::projector::service::REBUILD_SUBJECT;
 use crate::sign::hex;
 
 /// Make the read models anew from the log
@@ -13,7 +18,9 @@ use crate::sign::hex;
 #[command(after_help = "\
 Examples:
   jindo rebuild                    fold ./data/log into a new store, compare, switch
-  jindo rebuild --keep             compare only; exit 1 where the digests differ")]
+  jindo rebuild --keep             compare only; exit 1 where the digests differ
+
+A running ledger is asked to do it and goes on meanwhile: reads never stop. A stopped one is rebuilt without NATS.")]
 pub struct Args {
     /// Compare only: leave the store that there is
     #[arg(long)]
@@ -34,6 +41,10 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
             .next("--data DIR을 확인하세요.", "check --data DIR")
             .into());
     }
+    if let Err(TailFault::Locked(_)) = Tail::open(&log) {
+        let told = super::runtime()?.block_on(asked(&args, context))?;
+        return end(&told, context);
+    }
     if beside.exists() {
         std::fs::remove_dir_all(&beside).map_err(|error| file(&beside, &error))?;
     }
@@ -52,8 +63,32 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     } else {
         std::fs::remove_dir_all(&beside).map_err(|error| file(&beside, &error))?;
     }
-    tell(context, size, &digest, same, args.keep)?;
-    Ok(if same == Some(false) { Exit::Found } else { Exit::Ok })
+    end(&Rebuilt { size, digest: hex::encode(&digest), equal: same, switched: !args.keep }, context)
+}
+
+/// Asks the running ledger.
+async fn asked(args: &Args, context: &Context) -> anyhow::Result<Rebuilt> {
+    let running = Running::read(context)?;
+    let operator = super::run::operator_key(&context.data.join("keys/operator.nk"))?;
+    let link = super::up::operator_link(&running.nats, &operator, "jindo rebuild").await?;
+    let failed = |why: String| {
+        could(
+            format!("실행 중인 원장이 다시 만들지 못했습니다: {why}"),
+            format!("the running ledger could not do it: {why}"),
+        )
+        .next("원장을 멈춘 뒤 다시 실행하세요.", "stop the ledger, then run this again")
+    };
+    let payload = serde_json::json!({ "switch": !args.keep }).to_string();
+    let request = async_nats::Request::new().payload(payload.into()).timeout(None);
+    let bar = progress::bar("rebuilding");
+    let reply = link.client.send_request(REBUILD_SUBJECT, request).await;
+    bar.finish();
+    let reply = reply.map_err(|error| failed(error.to_string()))?;
+    let fault = reply.headers.as_ref().and_then(|headers| headers.get(async_nats::service::NATS_SERVICE_ERROR));
+    if let Some(fault) = fault {
+        return Err(failed(fault.to_string()).into());
+    }
+    Ok(serde_json::from_slice(&reply.payload).map_err(|error| failed(error.to_string()))?)
 }
 
 fn fold(log: &std::path::Path, store: &std::path::Path, bar: &progress::Bar) -> anyhow::Result<([u8; 32], u64)> {
@@ -64,15 +99,17 @@ fn fold(log: &std::path::Path, store: &std::path::Path, bar: &progress::Bar) -> 
     Ok(told)
 }
 
-fn tell(context: &Context, size: u64, digest: &[u8; 32], same: Option<bool>, kept: bool) -> anyhow::Result<()> {
-    let digest = hex::encode(digest);
+fn end(told: &Rebuilt, context: &Context) -> anyhow::Result<Exit> {
+    let exit = if told.equal == Some(false) { Exit::Found } else { Exit::Ok };
     if context.json {
-        return out::json(&serde_json::json!({ "size": size, "digest": digest, "equal": same, "switched": !kept }));
+        out::json(told)?;
+        return Ok(exit);
     }
-    let verdict = match same {
+    let verdict = match told.equal {
         Some(true) => context.lang.pick("이전 조회 모형과 같음", "equal to the store there was"),
         Some(false) => context.lang.pick("이전 조회 모형과 다름", "differs from the store there was"),
         None => context.lang.pick("이전 조회 모형 없음", "there was no store"),
     };
-    out::text(&format!("{size} {}  {digest}  {verdict}", context.lang.pick("항목", "entries")))
+    out::text(&format!("{} {}  {}  {verdict}", told.size, context.lang.pick("항목", "entries"), told.digest))?;
+    Ok(exit)
 }

@@ -13,41 +13,23 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rayon::prelude::*;
-
 use super::folding::Folding;
 use super::halt::Halt;
-use crate::admit::screen::{Screened, Trust, screen};
+use super::replay::replay;
+pub use super::replay::{Ready, screen_all};
+use crate::admit::screen::{Trust, screen};
 use crate::catalogue::registry::Registry;
 use crate::event::Time;
-use crate::limits::{COMMIT_BYTES_MAX, COMMIT_MESSAGES_MAX, STATE_DIGEST_EVERY};
+use crate::limits::{COMMIT_MESSAGES_MAX, STATE_DIGEST_EVERY};
 use crate::log::entry::{Entry, Kept};
 use crate::log::tail::{LogReader, Tail};
 use crate::store::Reader;
-
-/// An entry with what screening found, under which registry.
-pub struct Ready {
-    /// The entry, without verdict.
-    pub entry: Entry,
-    /// What screening found.
-    pub screened: Screened,
-}
 
 /// The writer of one ledger.
 pub struct Core {
     tail: Tail,
     log: LogReader,
     folding: Folding,
-}
-
-/// Screens entries on all cores under one registry.
-#[must_use]
-pub fn screen_all(entries: Vec<Entry>, registry: &Registry, trust: Trust) -> Vec<Ready> {
-    let ready = |entry: Entry| Ready { screened: screen(&entry, registry, trust), entry };
-    if entries.len() < 4 {
-        return entries.into_iter().map(ready).collect();
-    }
-    entries.into_par_iter().map(ready).collect()
 }
 
 /// Whether the entry may change the registry, so that entries after it have to be screened anew.
@@ -182,40 +164,33 @@ impl Core {
     /// # Errors
     /// [`Halt`].
     pub fn replay(&mut self, messages_max: usize, progress: &mut dyn FnMut(u64, u64)) -> Result<(), Halt> {
-        let size = self.tail.size();
-        let mut entries = Vec::new();
-        let mut bytes = 0;
-        let log = self.log.clone();
-        for item in log.iter(self.folding.position().size) {
-            let (index, text) = item?;
-            let entry = Entry::parse(&text).map_err(|fault| Halt::Entry { index, fault })?;
-            bytes += text.len();
-            entries.push(entry);
-            let full = entries.len() >= messages_max || bytes >= COMMIT_BYTES_MAX;
-            if full || index + 1 == size {
-                self.replay_run(std::mem::take(&mut entries))?;
-                bytes = 0;
-                progress(index + 1, size);
-            }
-        }
-        Ok(())
+        let mut told = |done, all| {
+            progress(done, all);
+            true
+        };
+        replay(&mut self.folding, &self.log, self.tail.size(), messages_max, &mut told)
     }
 
-    fn replay_run(&mut self, entries: Vec<Entry>) -> Result<(), Halt> {
-        let registry = self.folding.registry().clone();
-        for mut ready in screen_all(entries, &registry, Trust::Log) {
-            let index = ready.entry.index;
-            self.folding.check_rules(index)?;
-            if !Arc::ptr_eq(&registry, self.folding.registry()) {
-                ready.screened = screen(&ready.entry, self.folding.registry(), Trust::Log);
-            }
-            if ready.entry.state.is_some_and(|state| state != self.folding.digest()) {
-                return Err(Halt::StateDiffers { index });
-            }
-            self.folding.fold_one(&ready.entry, ready.screened, ready.entry.ruling.as_ref())?;
-            self.folding.commit_if_full()?;
+    /// Goes on with other read models of the same log and size; those it had are given back.
+    ///
+    /// # Errors
+    /// [`Halt`] where they are of another size.
+    pub fn exchange(&mut self, folding: Folding) -> Result<Folding, Halt> {
+        let (size, other) = (self.folding.position().size, folding.position().size);
+        if size != other {
+            return Err(
+                crate::fold::rows::Doubt(format!("read models of size {other} cannot follow those of {size}")).into()
+            );
         }
-        self.folding.commit()
+        Ok(std::mem::replace(&mut self.folding, folding))
+    }
+
+    /// Moves the store to another path, where nothing may be.
+    ///
+    /// # Errors
+    /// It stays where it is, or a doubt about it.
+    pub fn relocate(&self, to: &Path) -> Result<(), Halt> {
+        self.folding.relocate(to)
     }
 }
 

@@ -95,6 +95,14 @@ impl Folding {
         if waiting >= COMMIT_EVENTS_MAX { self.commit() } else { Ok(()) }
     }
 
+    /// Moves the store to another path, where nothing may be; readers wait meanwhile.
+    ///
+    /// # Errors
+    /// It stays where it is, or a doubt about it.
+    pub fn relocate(&self, to: &Path) -> Result<(), Halt> {
+        self.store.relocate(to).map_err(Halt::from)
+    }
+
     /// Closes the store, flushed.
     ///
     /// # Errors

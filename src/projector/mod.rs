@@ -5,9 +5,10 @@
 //! ```
 //!
 //! - [`core`] holds the commit order and the crash after each step. Recovery calls the same functions: entries that the
-//!   tail holds and the store does not are folded by [`core::Core::replay`], which shares one private function with the live path.
+//!   tail holds and the store does not are folded by [`core::Core::replay`].
 //! - [`beat`] publishes the log's checkpoints behind the commits.
 //! - [`receipts`] gives proofs of single entries.
+//! - [`replay`] folds a log with its own verdicts; [`rebuild`] does so beside the live store and lets the new one take over.
 //! - [`recover`] starts the next stream where the one there is lost acknowledged messages.
 //! - [`run`] joins reader and core; [`shared`] is what readers hold; [`announce`] fills the key-value bucket;
 //!   [`service`] answers publishers. Nothing here serves HTTP.
@@ -18,8 +19,10 @@ pub mod bootstrap;
 pub mod core;
 pub mod folding;
 pub mod halt;
+pub mod rebuild;
 pub mod receipts;
 pub mod recover;
+pub mod replay;
 pub mod run;
 pub mod service;
 pub mod shared;

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::core::{Core, Ready, check_clock, screen_all};
 use super::halt::Halt;
+use super::rebuild::Rebuild;
 use super::shared::{Health, Shared};
 use crate::admit::screen::Trust;
 use crate::catalogue::registry::Registry;
@@ -120,8 +121,15 @@ impl Projector {
             .name("screen".to_owned())
             .spawn(move || screen_loop(arrivals, size, &screening_registry, &screened))
             .map_err(|error| thread_failed(&error))?;
-        let committer =
-            Committer { core: Some(core), ledger, shared: shared.clone(), registry, mended: None, uncut: false };
+        let committer = Committer {
+            core: Some(core),
+            ledger,
+            shared: shared.clone(),
+            registry,
+            mended: None,
+            uncut: false,
+            rebuild: None,
+        };
         let (hold, held) = std::sync::mpsc::channel();
         let committing = std::thread::Builder::new()
             .name("commit".to_owned())
@@ -250,6 +258,8 @@ struct Committer {
     mended: Option<Instant>,
     /// The tail could not be cut: not tried again.
     uncut: bool,
+    /// Read models being made anew beside the store.
+    rebuild: Option<Rebuild>,
 }
 
 impl Committer {
@@ -267,12 +277,15 @@ impl Committer {
                 Err(RecvTimeoutError::Disconnected) => break,
             };
             self.trim();
-            if let Err(halt) = done.and_then(|()| self.mend()) {
+            if let Err(halt) = done.and_then(|()| self.mend()).and_then(|()| self.renew()) {
                 tracing::error!(%halt, "intake halted");
                 self.shared.set_health(Health::Halted(halt.to_string()));
                 ended = Err(halt);
                 break;
             }
+        }
+        if let Some(rebuild) = self.rebuild.take() {
+            rebuild.stop();
         }
         // Nothing is ever sent: this ends when the other side is dropped.
         let _ = held.recv();
@@ -323,6 +336,33 @@ impl Committer {
         self.mended = Some(Instant::now());
         self.rebuild(&why, Vec::new())?;
         self.show()
+    }
+
+    /// Read models made anew because an operator asked: begun, or ended where they have come near the log's end.
+    fn renew(&mut self) -> Result<(), Halt> {
+        if let Some(ask) = self.shared.take_rebuild() {
+            if let Some(before) = self.rebuild.take() {
+                before.stop();
+            }
+            match Rebuild::start(ask, self.ledger.store.clone(), self.shared.log()) {
+                Ok(rebuild) => self.rebuild = Some(rebuild),
+                Err(error) => tracing::error!(%error, "read models cannot be made anew beside the store"),
+            }
+        }
+        let Some(rebuild) = self.rebuild.take() else { return Ok(()) };
+        let ended = match rebuild.ready() {
+            Ok(ended) => ended,
+            Err(under_way) => {
+                self.rebuild = Some(under_way);
+                return Ok(());
+            }
+        };
+        let Some(core) = self.core.as_mut() else { return Err(Halt::Stopped) };
+        let (registry, shared) = (&self.registry, &self.shared);
+        ended.take_over(core, &mut |core| {
+            *registry.lock().unwrap_or_else(PoisonError::into_inner) = core.registry();
+            shared.publish(core.reader(), core.registry(), core.log());
+        })
     }
 
     /// The store is in doubt: a new one is folded from the log, then the batch at hand goes on where the log ends.

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use async_nats::service::endpoint::Endpoint;
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
+use super::rebuild::{Ask, Rebuilt};
 use super::receipts::{self, Name, NoReceipt};
 use super::shared::{Health, Shared};
 use crate::fold::lookup::signature_key;
@@ -19,6 +21,9 @@ use crate::publish::receipts::{RECEIPT_SUBJECT, ReceiptAnswer, ReceiptQuestion};
 use crate::publish::status::{ReportState, STATUS_SUBJECT, StatusAnswer, StatusQuestion};
 use crate::sign::hex;
 use crate::stream::{Link, StreamError, read};
+
+/// Where an operator asks for read models made anew.
+pub const REBUILD_SUBJECT: &str = "jindo.rebuild";
 
 /// Serves until the connection ends or the task is dropped.
 ///
@@ -31,7 +36,12 @@ pub async fn serve(link: Link, shared: Shared, stream: String) -> Result<(), Str
     let service = service.start("jindo", env!("CARGO_PKG_VERSION")).await.map_err(|error| failed(error.to_string()))?;
     let statuses = service.endpoint(STATUS_SUBJECT).await.map_err(|error| failed(error.to_string()))?;
     let receipts = service.endpoint(RECEIPT_SUBJECT).await.map_err(|error| failed(error.to_string()))?;
-    tokio::join!(serve_status(link, shared.clone(), stream, statuses), serve_receipts(shared, receipts));
+    let rebuilds = service.endpoint(REBUILD_SUBJECT).await.map_err(|error| failed(error.to_string()))?;
+    tokio::join!(
+        serve_status(link, shared.clone(), stream, statuses),
+        serve_receipts(shared.clone(), receipts),
+        serve_rebuilds(shared, rebuilds),
+    );
     Ok(())
 }
 
@@ -60,6 +70,29 @@ async fn serve_receipts(shared: Shared, mut requests: Endpoint) {
         let answer = answer.map_err(|(code, status)| async_nats::service::error::Error { status, code });
         if let Err(error) = request.respond(answer).await {
             tracing::debug!(%error, "nobody took the receipt");
+        }
+    }
+}
+
+/// One at a time; only operators may ask ([`crate::stream::config`]). `{"switch":true}`, answered by [`Rebuilt`] when it is done.
+async fn serve_rebuilds(shared: Shared, mut requests: Endpoint) {
+    while let Some(request) = requests.next().await {
+        let asked: Result<Value, _> = serde_json::from_slice(&request.message.payload);
+        let switch = asked.ok().and_then(|asked| asked.get("switch").and_then(Value::as_bool)).unwrap_or(false);
+        let (reply, told) = oneshot::channel();
+        match &*shared.health().borrow() {
+            // Nobody commits any more, so nobody would take over.
+            Health::Halted(why) => drop(reply.send(Err(format!("intake is halted: {why}")))),
+            _ => shared.ask_rebuild(Ask { switch, reply }),
+        }
+        let told =
+            told.await.unwrap_or_else(|_| Err("it could not be begun; see the ledger's own messages".to_owned()));
+        let answer: Result<Rebuilt, String> = told;
+        let answer = answer.and_then(|told| serde_json::to_vec(&told).map_err(|error| error.to_string()));
+        let answer = answer.map(bytes::Bytes::from);
+        let answer = answer.map_err(|status| async_nats::service::error::Error { status, code: 500 });
+        if let Err(error) = request.respond(answer).await {
+            tracing::debug!(%error, "nobody took the answer");
         }
     }
 }

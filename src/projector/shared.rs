@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::folding::registry_of;
 use super::halt::Halt;
+use super::rebuild::Ask;
 use crate::catalogue::registry::Registry;
 use crate::event::Time;
 use crate::limits::REGISTRIES_CACHED_MAX;
@@ -59,6 +60,7 @@ struct Inner {
     proof: watch::Sender<Proof>,
     past: Mutex<VecDeque<(usize, Arc<Registry>)>>,
     doubt: Mutex<Option<String>>,
+    ask: Mutex<Option<Ask>>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -96,6 +98,7 @@ impl Shared {
             proof: watch::Sender::new(Proof::default()),
             past: Mutex::new(VecDeque::new()),
             doubt: Mutex::new(None),
+            ask: Mutex::new(None),
         };
         Shared { inner: Arc::new(inner) }
     }
@@ -204,6 +207,16 @@ impl Shared {
     /// What readers met since this was asked last.
     pub(super) fn take_doubt(&self) -> Option<String> {
         self.inner.doubt.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Asks the committing side to make the read models anew; one that was asked for before and not begun yet is given up.
+    pub fn ask_rebuild(&self, ask: Ask) {
+        *self.inner.ask.lock().unwrap_or_else(PoisonError::into_inner) = Some(ask);
+    }
+
+    /// What was asked for since this was asked last.
+    pub(super) fn take_rebuild(&self) -> Option<Ask> {
+        self.inner.ask.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// A halt stays until the process starts anew.

@@ -224,6 +224,14 @@ impl Store {
         self.disk.reopened()
     }
 
+    /// Moves it to another path, where nothing may be; readers wait meanwhile.
+    ///
+    /// # Errors
+    /// It stays where it is, or a doubt about it.
+    pub fn relocate(&self, to: &Path) -> Result<(), StoreError> {
+        Ok(self.disk.relocate(to)?)
+    }
+
     /// Brings every commit so far to disk and closes; readers that are left get a [`Doubt`].
     ///
     /// # Errors

@@ -55,7 +55,7 @@ impl Writes {
 
 /// The database of one store directory.
 pub(super) struct Disk {
-    directory: PathBuf,
+    directory: Mutex<PathBuf>,
     cache_bytes: usize,
     reopen_bytes: u64,
     open_ms: u64,
@@ -92,7 +92,7 @@ impl Disk {
     pub(super) fn open(directory: &Path, layout: &Layout) -> Result<Self, Doubt> {
         seal::check_and_break(directory)?;
         let disk = Disk {
-            directory: directory.to_owned(),
+            directory: Mutex::new(directory.to_owned()),
             cache_bytes: layout.cache_bytes,
             reopen_bytes: layout.reopen_bytes,
             open_ms: layout.open_ms,
@@ -111,7 +111,7 @@ impl Disk {
 
     fn handles_on(&self, count: usize) -> Result<Vec<Mutex<Db>>, Doubt> {
         let config = sled::Config::new()
-            .path(seal::database(&self.directory))
+            .path(seal::database(&lock(&self.directory)))
             .cache_capacity_bytes(self.cache_bytes)
             .flush_every_ms(Some(NEVER_MS))
             .zstd_compression_level(ZSTD_LEVEL);
@@ -271,6 +271,24 @@ impl Disk {
         Ok(())
     }
 
+    /// Moves the directory to `to`, where nothing may be, and goes on there; readers wait.
+    pub(super) fn relocate(&self, to: &Path) -> Result<(), Doubt> {
+        self.check()?;
+        let _turn = lock(&self.flushing);
+        self.with("flush", |db| db.flush().map(drop))?;
+        let mut handles = self.handles.write().unwrap_or_else(PoisonError::into_inner);
+        let count = handles.len();
+        self.release(std::mem::take(&mut *handles))?;
+        let moved = std::fs::rename(&*lock(&self.directory), to);
+        if moved.is_ok() {
+            to.clone_into(&mut lock(&self.directory));
+        }
+        // Where it could not be moved it goes on where it is.
+        *handles = self.handles_on(count).map_err(|doubt| self.fail(doubt))?;
+        self.written.store(0, Ordering::Relaxed);
+        moved.map_err(|error| Doubt(format!("the store cannot be moved to {}: {error}", to.display())))
+    }
+
     /// Flushes and closes; a sound database is sealed. Everything asked of it afterwards is an error.
     pub(super) fn close(&self) -> Result<(), Doubt> {
         let _turn = lock(&self.flushing);
@@ -279,7 +297,7 @@ impl Disk {
             return Ok(());
         }
         self.release(std::mem::take(&mut *handles))?;
-        seal::seal(&self.directory)
+        seal::seal(&lock(&self.directory))
     }
 }
 

@@ -93,7 +93,8 @@ const BUCKET: [&str; 9] = [
 ];
 
 /// What only operators may do, denied to everyone else by name as well: a permission added by mistake opens none of it.
-const OPERATOR_ONLY: [&str; 7] = [
+const OPERATOR_ONLY: [&str; 8] = [
+    "jindo.rebuild",
     "$JS.API.STREAM.CREATE.>",
     "$JS.API.STREAM.UPDATE.>",
     "$JS.API.STREAM.DELETE.>",

@@ -1,5 +1,6 @@
 //! Read models are a cache of the log: made anew they are equal, damaged they heal.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -81,6 +82,58 @@ fn answers(ledger: &Ledger, size: u64) -> Vec<Value> {
         })
     };
     told.iter().map(answer).collect()
+}
+
+/// Beside the live store: every read is answered, reports go on being recorded, and the new store is the one that is there
+/// after a restart.
+#[test]
+fn a_running_ledger_rebuilds_itself_without_a_gap_in_reads() {
+    let intake = Intake::found();
+    let mut crowd = intake.crowd(8);
+    let ledger = intake.run();
+    let founded = ledger.settled();
+    let sent: usize = (0..4).map(|_| crowd.report(&intake, 50)).sum();
+    let size = founded + u64::try_from(sent).unwrap();
+    ledger.folds(size);
+    // Refused reports are not asked as of a size: more of them come meanwhile.
+    let figures = |ledger: &Ledger| answers(ledger, size)[..4].to_vec();
+    let before = figures(&ledger);
+    let inode = || std::fs::metadata(intake.folder.data().join("store")).unwrap().ino();
+    let old = inode();
+    let (mut last, mut reads) = (size, 0);
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let (exit, kept) = intake.folder.json(&["rebuild", "--keep"]);
+            assert_eq!((exit, &kept["equal"], &kept["switched"]), (0, &json!(true), &json!(false)), "{kept}");
+            assert_eq!(inode(), old);
+            for _ in 0..3 {
+                last += u64::try_from(crowd.report(&intake, 20)).unwrap();
+                let (exit, told) = intake.folder.json(&["rebuild"]);
+                assert_eq!((exit, &told["equal"], &told["switched"]), (0, &json!(true), &json!(true)), "{told}");
+            }
+        });
+        while !asking.is_finished() {
+            for path in ["/v1/indicators", "/v1/indicators/ev-chargers?as_of=2026-05-31", "/v1/refused?limit=1000"] {
+                let (status, view) = ledger.get(path);
+                assert_eq!(status, 200, "{path}: {view}");
+                reads += 1;
+            }
+        }
+    });
+    assert!(reads > 20, "{reads} reads");
+    assert_ne!(inode(), old);
+    ledger.folds(last);
+    assert_eq!(figures(&ledger), before);
+    assert!(ledger.terminate().success());
+    let names = std::fs::read_dir(intake.folder.data()).unwrap().map(|item| item.unwrap().file_name());
+    let left: Vec<_> = names.filter(|name| name.to_string_lossy().starts_with("store.")).collect();
+    assert!(left.is_empty(), "{left:?}");
+    let ledger = intake.run();
+    assert_eq!(ledger.settled(), last);
+    assert_eq!(figures(&ledger), before);
+    assert!(ledger.terminate().success());
+    let (exit, told) = intake.folder.json(&["rebuild", "--keep"]);
+    assert_eq!((exit, &told["equal"]), (0, &json!(true)), "{told}");
 }
 
 #[test]
