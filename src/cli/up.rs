@@ -5,6 +5,7 @@
 
 mod demo;
 mod found;
+pub(super) mod witnesses;
 
 pub(super) use found::write_running;
 
@@ -19,7 +20,7 @@ use tokio::sync::watch;
 use super::Context;
 use super::exit::{Exit, could, file};
 use super::ledger::Running;
-use crate::log::publish::{Fence, Nobody};
+use crate::log::publish::Fence;
 use crate::projector::beat::Beat;
 use crate::projector::bootstrap::key_of;
 use crate::projector::core::Core;
@@ -60,6 +61,9 @@ pub struct Args {
     /// Reason for targets or definitions that the catalogue changes
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
+    /// Witnesses that must cosign checkpoints, a C2SP tlog-policy [default: DIR/witnesses.policy, where it exists]
+    #[arg(long, value_name = "FILE")]
+    witnesses: Option<PathBuf>,
     /// Also play simulated agencies; only in a new data folder
     #[arg(long)]
     demo: bool,
@@ -80,6 +84,7 @@ async fn up(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         std::fs::create_dir_all(&path).map_err(|error| file(&path, &error))?;
     }
     let plan = found::Plan::read(args)?;
+    let watch = witnesses::read(args.witnesses.as_deref(), data)?;
     let core = open(data)?;
     let server = nats(args, data, &plan).await?;
     let operator = key_of(&data.join("keys"), "operator")?;
@@ -88,7 +93,8 @@ async fn up(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let (projector, stream) = projector(core, link, data, found).await?;
     let tasks = attend(&server.url, &operator, &projector.shared, &stream).await?;
     let founding = *projector.shared.sizes().borrow() == 0;
-    let beat = beat(&server.url, &operator, data, &projector.shared, &stream, founding).await?;
+    let making = Beating { url: &server.url, operator: &operator, data, stream: &stream, founding, watch };
+    let beat = beat(making, &projector.shared).await?;
     let (http, stop, serving) = http(args.http, Live::new(projector.shared.clone(), true)).await?;
     let running = Running {
         http: format!("http://{http}"),
@@ -247,26 +253,36 @@ pub(super) async fn attend(
     ])
 }
 
-/// The log's beat, where this machine holds the log's key (one is made only while `founding`): without it the figures are
+/// What the beat is made of.
+pub(super) struct Beating<'a> {
+    /// Address of NATS.
+    pub url: &'a str,
+    /// The operator's key.
+    pub operator: &'a KeyPair,
+    /// The data folder.
+    pub data: &'a Path,
+    /// Name of the stream.
+    pub stream: &'a str,
+    /// Whether a log key may be made.
+    pub founding: bool,
+    /// Whose cosignatures it takes.
+    pub watch: Option<witnesses::Watch>,
+}
+
+/// The log's beat, where this machine holds the log's key (one is made only while founding): without it the figures are
 /// served and nothing is proven.
-pub(super) async fn beat(
-    url: &str,
-    operator: &KeyPair,
-    data: &Path,
-    shared: &Shared,
-    stream: &str,
-    founding: bool,
-) -> anyhow::Result<Option<Beat>> {
-    let path = data.join("keys/log.nk");
-    let Some(key) = log_key(&path, founding)? else {
+pub(super) async fn beat(of: Beating<'_>, shared: &Shared) -> anyhow::Result<Option<Beat>> {
+    let path = of.data.join("keys/log.nk");
+    let Some(key) = log_key(&path, of.founding)? else {
         tracing::warn!(path = %path.display(), "no log key: no checkpoint is published here");
         return Ok(None);
     };
-    let link = operator_link(url, operator, "jindo log").await?;
-    let (handle, stream) = (tokio::runtime::Handle::current(), stream.to_owned());
+    let cosigners = witnesses::cosigners(of.watch, &key)?;
+    let link = operator_link(of.url, of.operator, "jindo log").await?;
+    let (handle, stream) = (tokio::runtime::Handle::current(), of.stream.to_owned());
     let fence =
         Box::new(move |origin: &str| -> Box<dyn Fence> { Box::new(NatsFence::new(handle, link, &stream, origin)) });
-    Ok(Some(Beat::start(shared.clone(), &data.join("log"), Arc::new(key), fence, Box::new(Nobody))?))
+    Ok(Some(Beat::start(shared.clone(), &of.data.join("log"), Arc::new(key), fence, cosigners)?))
 }
 
 /// The log's key; made where the ledger is about to be founded.

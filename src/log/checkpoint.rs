@@ -114,7 +114,7 @@ impl Checkpoint {
 }
 
 /// A decimal number in its one spelling.
-pub(super) fn decimal(text: &str) -> Option<u64> {
+pub(crate) fn decimal(text: &str) -> Option<u64> {
     let number: u64 = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()?;
     (number.to_string() == text).then_some(number)
 }

@@ -4,6 +4,7 @@
 //! - [`tile`], [`tree`], [`frontier`]: the RFC 6962 tree as C2SP tiles, and proofs over it. No I/O.
 //! - [`note`], [`checkpoint`]: signed notes, and the one that states a log's size and root.
 //! - [`receipt`]: that one entry is in the log, provable offline; [`policy`]: whose word that takes.
+//! - [`fork`]: that one key signed two trees, provable offline.
 //! - [`folder`] reads the log folder; [`publish`] is the beat that writes it, through [`disk`].
 //!
 //! The log knows bytes and indexes. It never judges a report ([`crate::admit`]) and never folds one.
@@ -14,6 +15,7 @@ mod edge;
 pub mod entry;
 mod entry_parse;
 pub mod folder;
+pub mod fork;
 pub mod frontier;
 pub mod note;
 pub mod policy;

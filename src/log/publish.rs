@@ -8,7 +8,8 @@
 //! 3. (size, root) is swapped into the fence. *After*: the fence is ahead of the checkpoint; the next beat finds that its own
 //!    tree has that root there, and goes on.
 //! 4. The checkpoint is signed and cosigned, appended to the history, then put in place. *After the history*: it holds a
-//!    checkpoint that nobody was given; it is true all the same. Signing is deterministic: the same size gives the same bytes.
+//!    checkpoint that nobody was given; it is true all the same. Signing is deterministic: the same size
+//!    gives the same three lines and signature, witnesses' times apart.
 //!
 //! So there are never two roots for one size. It never writes the tail, and holds nothing back from readers of figures.
 
@@ -18,13 +19,14 @@ use super::checkpoint::{Checkpoint, CheckpointFault, Head};
 use super::disk::Disk;
 use super::edge::{Edge, tile_bytes};
 use super::entry::leaf_hash;
-use super::folder::{CHECKPOINT, FolderFault, LogFolder, VKEY};
+use super::folder::{CHECKPOINT, CONFLICTS, FolderFault, LogFolder, VKEY};
+use super::fork::Fork;
 use super::note::{self, KeyKind, NoteFault, VerifierKey};
 use super::tail::{LogReader, TailFault};
 use super::tile::{self, Tile, TileKind, WIDTH};
 use super::tree;
 use crate::event::{Day, Time};
-use crate::limits::{BEAT_ENTRIES_MAX, BEAT_WRITE_BYTES, LOG_SIZE_MAX};
+use crate::limits::{BEAT_ENTRIES_MAX, BEAT_WRITE_BYTES, CONFLICTS_KEPT_MAX, LOG_SIZE_MAX};
 use crate::sign::KeyPair;
 
 /// What the fence holds.
@@ -65,14 +67,40 @@ pub trait Fence: Send {
     fn swap(&mut self, from: Option<u64>, to: &Head) -> Result<(), FenceFault>;
 }
 
+/// A signed checkpoint before it is published.
+#[derive(Debug, Clone, Copy)]
+pub struct Proposal<'a> {
+    /// The signed note.
+    pub note: &'a str,
+    /// What it says.
+    pub checkpoint: &'a Checkpoint,
+    /// The log's key.
+    pub key: &'a VerifierKey,
+    /// Holds the tiles for any proof of consistency.
+    pub folder: &'a LogFolder,
+}
+
+/// Why a checkpoint is not published.
+#[derive(Debug)]
+pub enum CosignFault {
+    /// Too few cosigned.
+    Waits(String),
+    /// One of them holds another tree, signed by the same key.
+    Forked {
+        /// Who.
+        witness: String,
+        /// What proves it.
+        fork: Box<Fork>,
+    },
+}
+
 /// Whoever cosigns a checkpoint before it is published.
 pub trait Cosigners: Send {
-    /// Cosignature lines for a signed checkpoint, enough of them for the policy. The folder holds the tiles for any proof of
-    /// consistency.
+    /// Cosignature lines for a signed checkpoint, enough of them for the policy.
     ///
     /// # Errors
-    /// Why there are too few: the checkpoint is not published, figures go on.
-    fn cosign(&mut self, note: &str, checkpoint: &Checkpoint, folder: &LogFolder) -> Result<Vec<String>, String>;
+    /// [`CosignFault`]: the checkpoint is not published, figures go on.
+    fn cosign(&mut self, proposal: &Proposal<'_>) -> Result<Vec<String>, CosignFault>;
 }
 
 /// Asks nobody.
@@ -80,7 +108,7 @@ pub trait Cosigners: Send {
 pub struct Nobody;
 
 impl Cosigners for Nobody {
-    fn cosign(&mut self, _: &str, _: &Checkpoint, _: &LogFolder) -> Result<Vec<String>, String> {
+    fn cosign(&mut self, _: &Proposal<'_>) -> Result<Vec<String>, CosignFault> {
         Ok(Vec::new())
     }
 }
@@ -107,6 +135,18 @@ pub enum BeatFault {
         size: u64,
         /// Why.
         why: String,
+    },
+    /// A witness holds another tree that the same key signed.
+    #[error(
+        "{witness} holds a checkpoint that this log's key signed over other entries: two copies of this ledger were run. \
+         Nothing more is signed. {} proves it (`jindo verify`); find the other copy, and ask auditors which one counts",
+        .file.display()
+    )]
+    Conflict {
+        /// Who holds it.
+        witness: String,
+        /// What proves it.
+        file: PathBuf,
     },
     /// The key or the origin.
     #[error(transparent)]
@@ -358,9 +398,13 @@ impl Publisher {
         let checkpoint = Checkpoint::new(self.vkey.name(), head)?;
         let text = checkpoint.text();
         let mut note = format!("{text}\n{}", note::sign(self.vkey.name(), &self.key, &text)?);
-        let lines = cosigners.cosign(&note, &checkpoint, &self.folder);
-        for line in lines.map_err(|why| BeatFault::Cosign { size: head.size, why })? {
-            note.push_str(&line);
+        let proposal = Proposal { note: &note, checkpoint: &checkpoint, key: &self.vkey, folder: &self.folder };
+        match cosigners.cosign(&proposal) {
+            Ok(lines) => lines.iter().for_each(|line| note.push_str(line)),
+            Err(CosignFault::Waits(why)) => return Err(BeatFault::Cosign { size: head.size, why }),
+            Err(CosignFault::Forked { witness, fork }) => {
+                return Err(BeatFault::Conflict { witness, file: self.keep(&fork)? });
+            }
         }
         let history = self.remember(&note, now.day())?;
         let mut files = vec![(self.folder.dir().join(CHECKPOINT), note.into_bytes())];
@@ -371,6 +415,15 @@ impl Publisher {
         self.history = Some(history);
         self.published = head;
         Ok(checkpoint)
+    }
+
+    /// Keeps the proof of a fork, one for each tree that is not ours.
+    fn keep(&mut self, fork: &Fork) -> Result<PathBuf, BeatFault> {
+        let path = self.folder.dir().join(CONFLICTS).join(fork.name()?);
+        if !path.exists() && self.folder.conflicts()?.len() < CONFLICTS_KEPT_MAX {
+            self.disk.put(&[(path.clone(), fork.text().into_bytes())])?;
+        }
+        Ok(path)
     }
 
     /// Appends a checkpoint to the day's history, once. Until the checkpoint is in place too, the file is looked at again.
