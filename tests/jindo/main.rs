@@ -15,6 +15,7 @@ mod e2e_rebuild;
 mod e2e_recover;
 mod e2e_up;
 mod e2e_wire;
+mod e2e_witness;
 mod folds;
 mod gocheck;
 mod history;
