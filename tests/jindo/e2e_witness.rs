@@ -1,11 +1,13 @@
 //! Outside witnesses that nobody here wrote (PyPI `aics-witness`), asked by the running ledger: they come and go, and a copy of
 //! the ledger that goes another way is caught.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use jindo::log::checkpoint::Checkpoint;
 use jindo::log::folder::LogFolder;
+use jindo::log::fork::Fork;
 use jindo::log::note::{KeyKind, Note, VerifierKey};
 use jindo::log::policy::Policy;
 use jindo::sign::KeyPair;
@@ -167,6 +169,17 @@ fn witnesses_cosign_go_and_come_back() {
     let (exit, told) = folder.json(&["audit", "--policy", &path]);
     assert_eq!((exit, &told["findings"]), (0, &json!([])), "{told}");
     assert_eq!(told["witnesses"]["each"][1]["size"], size + 1, "{told}");
+    for (lang, words) in [("en", "Outside witnesses have cosigned"), ("ko", "외부 증인이 서명한 기록")] {
+        let page = folder.run(&["audit", "--policy", &path, "--lang", lang]);
+        assert!(String::from_utf8(page.stdout).unwrap().contains(words), "{lang}");
+    }
+    // A cosignature altered afterwards is found.
+    let note = std::fs::read_to_string(log.join("checkpoint")).unwrap();
+    let at = note.rfind("= ").map_or(note.len() - 20, |at| at - 20);
+    let flipped = if &note[at..=at] == "A" { "B" } else { "A" };
+    std::fs::write(log.join("checkpoint"), format!("{}{flipped}{}", &note[..at], &note[at + 1..])).unwrap();
+    let (exit, told) = folder.json(&["audit", "--policy", &path]);
+    assert_eq!((exit, &told["found"]["cosignature-wrong"]), (1, &json!(1)), "{told}");
 }
 
 #[test]
@@ -187,6 +200,36 @@ fn a_policy_that_cannot_hold_is_refused_at_start() {
         assert_eq!(out.status.code(), Some(2), "{said}");
         assert!(said.contains(path.to_str().unwrap()) && said.contains(line), "{text}: {said}");
     }
+}
+
+/// TLS in front of a witness: the process, its address, and its certificate.
+fn front(witness: &Witness, name: &str) -> (Guard, String, String) {
+    let house = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let certificate = witness.dir.path().join(name).to_str().unwrap().to_owned();
+    let mut command = Command::new("python3");
+    command.env("PYTHONPATH", house.join(".cache/witness")).arg(house.join("tests/python/tls_front.py"));
+    command.args([witness.url.rsplit(':').next().unwrap(), &certificate]).stdout(Stdio::piped());
+    let mut child = Guard(command.spawn().unwrap());
+    let mut port = String::new();
+    BufReader::new(child.0.stdout.take().unwrap()).read_line(&mut port).unwrap();
+    (child, format!("https://127.0.0.1:{}", port.trim()), certificate)
+}
+
+#[test]
+fn over_tls_a_witness_is_asked_where_its_certificate_is_trusted() {
+    let (folder, vkey) = founded();
+    let mut witness = Witness::new("one", &vkey);
+    let (_front, url, certificate) = front(&witness, "one.pem");
+    let (_other, _, stranger) = front(&witness, "other.pem");
+    witness.url = url;
+    put_policy(&folder, &policy(&vkey, &[&witness], "all"));
+    let ledger = Ledger::up_in(&folder, &[("SSL_CERT_FILE", &stranger)]);
+    let (told, health) = trouble(&ledger, "certificate");
+    assert_eq!(health["proven_size"], 0, "{told}");
+    assert!(ledger.terminate().success());
+    let ledger = Ledger::up_in(&folder, &[("SSL_CERT_FILE", &certificate)]);
+    assert!(ledger.proven() > 0);
+    assert!(ledger.terminate().success());
 }
 
 /// A copy of the data folder, with all its keys.
@@ -236,7 +279,29 @@ fn a_forked_copy_never_reaches_the_quorum_and_proves_itself() {
         trouble(&ledger, "two copies of this ledger were run");
         assert!(ledger.terminate().success());
         assert_eq!(LogFolder::new(&log).conflicts().unwrap(), names);
-        proves_itself(copy, &log.join("conflicts").join(&names[0]), &vkey, common + 2);
+        let evidence = log.join("conflicts").join(&names[0]);
+        proves_itself(copy, &evidence, &vkey, common + 2);
+        an_auditor_finds_it_too(&folder, &evidence, reports == 2);
+    }
+}
+
+/// Whoever kept a checkpoint of one branch and audits the other makes the same evidence.
+fn an_auditor_finds_it_too(folder: &Folder, evidence: &Path, same_size: bool) {
+    let fork = Fork::parse(&std::fs::read_to_string(evidence).unwrap()).unwrap();
+    let (kept, dir) = (folder.beside("kept").to_str().unwrap().to_owned(), folder.beside("conflicts"));
+    std::fs::write(&kept, &fork.first).unwrap();
+    let (exit, told) = folder.json(&["audit", "--since", &kept, "--conflicts", dir.to_str().unwrap()]);
+    // A longer one only shows that this folder was cut, or is behind.
+    let code = if same_size { "since-differs" } else { "log-cut" };
+    assert_eq!((exit, &told["found"]), (1, &json!({ code: 1 })), "{told}");
+    assert_eq!(told["forks"].as_array().unwrap().len(), usize::from(same_size), "{told}");
+    if same_size {
+        let file = dir.join(told["forks"][0]["name"].as_str().unwrap());
+        let vkey = folder.data().join("log/vkey").to_str().unwrap().to_owned();
+        let (exit, shown) = folder.json(&["verify", file.to_str().unwrap(), "--vkey", &vkey]);
+        assert_eq!((exit, &shown["fork"]), (0, &json!(true)), "{shown}");
+        let page = folder.run(&["audit", "--since", &kept, "--lang", "en"]);
+        assert!(String::from_utf8(page.stdout).unwrap().contains("proves that the log's key signed two logs"));
     }
 }
 

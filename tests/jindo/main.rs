@@ -4,6 +4,7 @@
 mod admission;
 mod asof;
 mod audit;
+mod audit_witnesses;
 mod detours;
 mod e2e_crash;
 mod e2e_hostile;
@@ -28,3 +29,4 @@ mod recover;
 mod replay;
 mod stream;
 mod tidy;
+mod witness;
