@@ -146,8 +146,8 @@ impl Witnesses {
 
     /// Waits until the policy is met and the grace over, or nobody asked for this is left.
     fn collect(&mut self, text: &str, mut asked: Vec<usize>) -> Result<(), CosignFault> {
-        // A little more than each of them takes at most.
-        let mut until = Instant::now() + Duration::from_millis(WITNESS_CALL_MS + WITNESS_GRACE_MS);
+        // A second more than each of them takes at most, so that it can say why.
+        let mut until = Instant::now() + Duration::from_millis(WITNESS_CALL_MS + WITNESS_PAUSE_MS.0);
         let mut graced = false;
         loop {
             if !graced && self.is_met(text) {

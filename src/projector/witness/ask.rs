@@ -145,14 +145,14 @@ impl Asker {
                 409 => {
                     let size = known_size(&reply)?;
                     if size > job.head.size {
-                        return self.look(job, deadline);
+                        return self.look(job, &format!("it knows {size} entries of this log"), deadline);
                     }
                     if size == old {
                         return Err(format!("it refuses the size {old}, and names it itself"));
                     }
                     self.size = size;
                 }
-                422 => return self.look(job, deadline),
+                422 => return self.look(job, "it knows this log otherwise", deadline),
                 _ => return Err(refused(&reply)),
             }
         }
@@ -160,20 +160,14 @@ impl Asker {
     }
 
     /// The checkpoint it holds, where it will not have ours.
-    fn look(&mut self, job: &Job, deadline: Instant) -> Result<Answer, String> {
+    fn look(&mut self, job: &Job, why: &str, deadline: Instant) -> Result<Answer, String> {
         let reply =
             self.get(&format!("{}/checkpoint", hex::encode(&hex::sha256(job.key.name().as_bytes()))), deadline)?;
         if reply.status != 200 {
-            return Err(format!(
-                "it says our log is not the one it knows, and does not show that one: {}",
-                refused(&reply)
-            ));
+            return Err(format!("{why}, and does not show its checkpoint: {}", refused(&reply)));
         }
-        let shown = Checkpoint::open(&reply.body, &job.key);
-        let shown = shown.map_err(|fault| {
-            let fault = fault.to_string();
-            format!("it says our log is not the one it knows, and shows nothing our key signed: {}", plain(&fault))
-        })?;
+        let shown = Checkpoint::open(&reply.body, &job.key)
+            .map_err(|fault| format!("{why}, and shows nothing our key signed: {}", plain(&fault.to_string())))?;
         if shown.head.size > job.head.size {
             return Ok(Answer::Ahead { size: shown.head.size, note: reply.body });
         }
@@ -181,7 +175,7 @@ impl Asker {
             Ok(Some(fork)) => Ok(Answer::Forked(Box::new(fork))),
             Ok(None) => {
                 self.size = shown.head.size;
-                Err("it says our log is not the one it knows, yet the checkpoint it shows is of this log".to_owned())
+                Err(format!("{why}, yet the checkpoint it shows is of this log"))
             }
             Err(fault) => Err(format!("its checkpoint cannot be held against this log: {}", plain(&fault.to_string()))),
         }
@@ -208,27 +202,39 @@ impl Asker {
     fn post(&self, body: String, deadline: Instant) -> Result<Reply, String> {
         let request = self.agent.post(format!("{}/add-checkpoint", self.url)).content_type("text/plain; charset=utf-8");
         let request = request.config().timeout_global(Some(left(deadline)?)).build();
-        request.send(body).map_err(|error| plain(&error.to_string())).and_then(read)
+        request.send(body).map_err(failed).and_then(read)
     }
 
     fn get(&self, path: &str, deadline: Instant) -> Result<Reply, String> {
         let request = self.agent.get(format!("{}/{path}", self.url));
         let request = request.config().timeout_global(Some(left(deadline)?)).build();
-        request.call().map_err(|error| plain(&error.to_string())).and_then(read)
+        request.call().map_err(failed).and_then(read)
     }
 }
 
 /// Time until the deadline; none left is a fault.
 fn left(deadline: Instant) -> Result<Duration, String> {
     let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() { Err(format!("it took longer than {WITNESS_CALL_MS} ms")) } else { Ok(left) }
+    if left.is_zero() { Err(late()) } else { Ok(left) }
+}
+
+fn late() -> String {
+    format!("no answer within {WITNESS_CALL_MS} ms")
+}
+
+/// Why nothing came back.
+fn failed(error: ureq::Error) -> String {
+    match error {
+        ureq::Error::Timeout(ureq::Timeout::Global) => late(),
+        error => plain(&error.to_string()),
+    }
 }
 
 fn read(mut answer: ureq::http::Response<ureq::Body>) -> Result<Reply, String> {
     let kind = answer.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
     let status = answer.status().as_u16();
     let body = answer.body_mut().with_config().limit(WITNESS_ANSWER_BYTES_MAX).read_to_string();
-    Ok(Reply { status, kind, body: body.map_err(|error| plain(&error.to_string()))? })
+    Ok(Reply { status, kind, body: body.map_err(failed)? })
 }
 
 /// The size in a 409.
