@@ -319,6 +319,30 @@ pub const RECEIPT_ANSWER_MS: u64 = 1_000;
 pub const RECEIPTS_WAIT_MS: u64 = 2_000;
 /// Bytes of a policy file, and lines in it: the specification asks for 32 logs, witnesses and groups.
 pub const POLICY_BYTES_MAX: usize = 256 * 1024;
+/// Witnesses asked for cosignatures at most: with the log's own line they fit [`NOTE_SIGNATURES_MAX`] twice over.
+pub const WITNESSES_MAX: usize = 32;
+/// How long a connection to a witness may take.
+pub const WITNESS_CONNECT_MS: u64 = 3_000;
+/// How long one witness may take in all for one checkpoint, whatever it makes us ask: it must keep the checkpoint on its disk first.
+pub const WITNESS_CALL_MS: u64 = 5_000;
+/// Once enough witnesses cosigned, how long the others are waited for: a checkpoint with all cosignatures is worth more, and
+/// `proven_size` follows at the pace of [`BEAT_EVERY_MS`].
+pub const WITNESS_GRACE_MS: u64 = 200;
+/// First and longest pause before a witness that failed is asked again; it doubles between them.
+pub const WITNESS_PAUSE_MS: (u64, u64) = (1_000, 30_000);
+/// Times one witness is asked for one checkpoint: once to learn the size it knows, once from there, and again where another
+/// process of this ledger was faster.
+pub const WITNESS_TRIES: usize = 4;
+/// Bytes read of a witness's answer: a checkpoint with its signatures, as in [`CHECKPOINT_BYTES_MAX`].
+pub const WITNESS_ANSWER_BYTES_MAX: u64 = 64 * 1024;
+/// How far a cosignature's time may lie from our clock, in seconds: as far as JetStream's may, see [`CLOCK_AHEAD_NS_MAX`].
+pub const WITNESS_CLOCK_S_MAX: u64 = 300;
+/// Characters told of what a witness says instead of an answer.
+pub const WITNESS_SAID_CHARS_MAX: usize = 120;
+/// Files of conflicting checkpoints kept in a log folder: one is proof enough, and whoever holds a copy of the key can make any number.
+pub const CONFLICTS_KEPT_MAX: usize = 64;
+/// Bytes of such a file: two checkpoints of [`CHECKPOINT_BYTES_MAX`] and a proof of 80 hashes.
+pub const FORK_BYTES_MAX: usize = 192 * 1024;
 /// Bundles of 256 entries that an audit reads and checks at once, on all cores.
 pub const AUDIT_BATCH_BUNDLES: usize = 16;
 /// Bytes of entries after which such a batch closes: three are in flight.

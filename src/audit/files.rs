@@ -6,7 +6,8 @@ use std::path::Path;
 use super::report::{Finding, Report};
 use crate::event::Day;
 use crate::log::disk::FRESH;
-use crate::log::folder::{CHECKPOINT, HISTORY, LogFolder, VKEY};
+use crate::log::folder::{CHECKPOINT, CONFLICTS, HISTORY, LogFolder, VKEY};
+use crate::log::fork::Fork;
 use crate::log::tail::{FILE_INDEX, FILE_LOCK, FILE_TAIL};
 use crate::log::tile::Tile;
 
@@ -65,6 +66,7 @@ fn belongs(name: &str) -> bool {
     match name.split_once('/') {
         None => KNOWN.contains(&name),
         Some((HISTORY, day)) => is_day(day),
+        Some((CONFLICTS, name)) => Fork::is_name(name),
         Some(_) => Tile::parse(name).is_some(),
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::judge::SeenClaims;
 use super::report::{Finding, Report};
+use super::witnesses::Witnessed;
 use crate::log::checkpoint::{Checkpoint, Head};
 use crate::log::folder::LogFolder;
 use crate::log::keyring::LogKeys;
@@ -37,7 +38,14 @@ impl Heads {
     }
 
     /// Reads the history: every note signed by the key for its size, sizes never falling, the newest checkpoint among them.
-    pub fn history(&mut self, folder: &LogFolder, keys: &LogKeys, newest: &Checkpoint, report: &mut Report) {
+    pub fn history(
+        &mut self,
+        folder: &LogFolder,
+        keys: &LogKeys,
+        newest: &Checkpoint,
+        witnessed: &mut Witnessed<'_>,
+        report: &mut Report,
+    ) {
         let (mut last, mut has_newest) = (0, false);
         for day in folder.history_days().unwrap_or_default() {
             let file = format!("history/{day}");
@@ -75,6 +83,7 @@ impl Heads {
                 last = last.max(head.size);
                 has_newest |= head == newest.head;
                 report.checkpoints += 1;
+                witnessed.look(&note, head.size, &file, report);
                 self.want(head, By::History(file.clone()));
             }
         }

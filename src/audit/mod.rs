@@ -2,7 +2,7 @@
 //!
 //! Everything the folder claims is made anew from the entries: the tree and each tile ([`tree`]), every root that was ever
 //! signed ([`heads`]), every signature and what an entry alone decides ([`entries`], all cores), every verdict and state
-//! digest ([`judge`], in order), keys and chains ([`keys`]). What is wrong becomes a [`report::Finding`]; an audit goes on
+//! digest ([`judge`], in order), keys and chains ([`keys`]), cosignatures of outsiders ([`witnesses`]). What is wrong becomes a [`report::Finding`]; an audit goes on
 //! behind it and names everything. Trusted from outside: the SHA-256 of entry 0, and checkpoints the auditor kept.
 //!
 //! Memory is bounded: three batches of entries, and read models of its own in a scratch folder that is removed.
@@ -10,6 +10,7 @@
 pub mod entries;
 pub mod evidence;
 pub mod files;
+pub mod forks;
 pub mod heads;
 pub mod judge;
 pub mod keys;
@@ -17,6 +18,7 @@ mod opening;
 pub mod report;
 pub mod sample;
 pub mod tree;
+pub mod witnesses;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -29,6 +31,7 @@ use crate::log::entry::leaf_hash;
 use crate::log::folder::{FolderFault, LogFolder, TileTree};
 use crate::log::keyring::LogKeys;
 use crate::log::note::NoteFault;
+use crate::log::policy::Policy;
 use crate::log::tail::{FILE_INDEX, FILE_TAIL, LogReader, TailFault};
 use crate::log::tree::Hashes as _;
 use crate::projector::halt::Halt;
@@ -40,6 +43,7 @@ use judge::Judge;
 use report::{Finding, Report};
 use sample::Sample;
 use tree::TreeCheck;
+use witnesses::Witnessed;
 
 /// What to audit, and what is known from elsewhere.
 #[derive(Debug, Clone, Default)]
@@ -50,6 +54,8 @@ pub struct Options {
     pub genesis: Option<[u8; 32]>,
     /// Signed checkpoints kept from earlier, with a name for each.
     pub since: Vec<(String, String)>,
+    /// Whose cosignatures the checkpoints must carry.
+    pub policy: Option<Policy>,
     /// Verify signatures. Without, verdicts about signatures are taken from the log.
     pub signatures: bool,
     /// A folder of evidence files.
@@ -108,13 +114,19 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(u64, u64)) -> Result<Repo
     report.size = checkpoint.head.size;
     let mut heads = Heads::default();
     heads.want(checkpoint.head, By::Newest);
-    heads.history(&folder, &keys, &checkpoint, &mut report);
+    let mut witnessed = Witnessed::new(options.policy.as_ref());
+    witnessed.newest(&note, report.size, keys.at(report.size), &mut report);
+    heads.history(&folder, &keys, &checkpoint, &mut witnessed, &mut report);
     for (name, note) in &options.since {
         let since = |fault| AuditFault::Since { name: name.clone(), fault };
         let given = keys.open(note).map_err(since)?;
         report.checkpoints += 1;
+        witnessed.look(note, given.head.size, name, &mut report);
         heads.want(given.head, By::Given(name.clone()));
     }
+    witnessed.seal();
+    forks::kept(&folder, &keys, &mut report);
+    forks::given(&folder, &keys, &note, &options.since, &mut report);
     files::strangers(&folder, report.size, &mut report).map_err(|error| io_fault(&options.log, error))?;
     let scratch = match &options.scratch {
         Some(dir) => tempfile::tempdir_in(dir).map_err(|error| io_fault(dir, error))?,
@@ -125,6 +137,7 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(u64, u64)) -> Result<Repo
         folder: &folder,
         tree: TreeCheck::new(&folder),
         heads,
+        witnessed,
         judge: Judge::new(scratch.path(), trust)?,
         sample: options.sample.as_ref().map_or_else(|| Sample::new("", 0), |(n, seed)| Sample::new(seed, *n)),
         trust,
@@ -142,6 +155,7 @@ struct Audit<'a> {
     folder: &'a LogFolder,
     tree: TreeCheck<'a>,
     heads: Heads,
+    witnessed: Witnessed<'a>,
     judge: Judge,
     sample: Sample,
     trust: Trust,
@@ -186,6 +200,7 @@ impl Audit<'_> {
             now.agencies.keys().filter(|code| now.is_authority(code)).map(ToString::to_string).collect();
         heads::seen(&self.judge.seen, self.folder, size, &authorities, report);
         self.sample.finish(report);
+        self.witnessed.finish(report);
         if let Some(folder) = &options.evidence {
             let compared = evidence::compare(&self.judge.evidence, folder);
             report.evidence = Some(compared.map_err(|(path, error)| io_fault(&path, error))?);
@@ -202,6 +217,7 @@ impl Audit<'_> {
             checked.findings.into_iter().for_each(|finding| report.find(finding));
             let Some((entry, screened)) = checked.entry else { continue };
             self.sample.consider(&entry);
+            self.witnessed.entry(entry.index, entry.recorded, report);
             self.judge.entry(entry, screened, &batch.registry, report)?;
         }
         known.lock().unwrap_or_else(PoisonError::into_inner).clone_from(self.judge.registry());

@@ -56,6 +56,10 @@ pub struct Report {
     pub evidence: Option<Evidence>,
     /// The sample asked for.
     pub sample: Vec<Sampled>,
+    /// Outside witnesses, where a policy was given.
+    pub witnesses: Option<Witnessing>,
+    /// What proves that a checkpoint the auditor gave is of another log by the same key.
+    pub forks: Vec<Offered>,
     /// What is wrong, in the order of entries where it has one. At most [`AUDIT_FINDINGS_KEPT`].
     pub findings: Vec<Finding>,
     /// All findings, kept or not, by code.
@@ -115,6 +119,44 @@ pub struct Evidence {
     pub found: u64,
     /// Files in the folder that no event names.
     pub unnamed: u64,
+}
+
+/// Cosignatures under a policy, over all checkpoints.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Witnessing {
+    /// Whether the newest checkpoint has enough of them.
+    pub met: bool,
+    /// Entries that at least one of them has seen.
+    pub covered: u64,
+    /// How long after it was recorded an entry was first seen by one of them, at most, in seconds.
+    pub latest_s: Option<u64>,
+    /// One by one, in the policy's order.
+    pub each: Vec<WitnessRow>,
+}
+
+/// One witness.
+#[derive(Debug, Clone, Serialize)]
+pub struct WitnessRow {
+    /// Its name in the policy.
+    pub name: String,
+    /// Its verifier key.
+    pub key: String,
+    /// Checkpoints it cosigned.
+    pub checkpoints: u64,
+    /// The largest size among them.
+    pub size: u64,
+    /// The newest time it cosigned at.
+    pub time: Option<Time>,
+}
+
+/// Evidence of a fork, to be kept by the auditor.
+#[derive(Debug, Clone, Serialize)]
+pub struct Offered {
+    /// A name for the file.
+    pub name: String,
+    /// Its text.
+    #[serde(skip)]
+    pub text: String,
 }
 
 /// An entry picked for closer inspection.

@@ -2,10 +2,11 @@
 
 mod page;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::exit::{Exit, could, usage};
+use super::exit::{Exit, could, file, usage};
 use super::{Context, out, progress};
+use crate::audit::report::Report;
 use crate::audit::{AuditFault, Options};
 use crate::limits::CHECKPOINT_BYTES_MAX;
 use crate::sign::hex;
@@ -16,6 +17,7 @@ use crate::sign::hex;
 Examples:
   jindo audit --log ./log --genesis 6f3a…            everything, against the hash you were given of entry 0
   jindo audit --log ./log --since last-year.txt      also: does a checkpoint you kept still hold?
+  jindo audit --log ./log --policy witnesses.policy  also: did enough outside witnesses cosign it, and when?
   jindo audit --log ./log --sample 20 --seed 2026    also draw 20 accepted reports anyone can draw again
   jindo audit --log ./log --evidence ./papers --json
 
@@ -30,6 +32,12 @@ pub struct Args {
     /// A signed checkpoint you kept from earlier (repeatable)
     #[arg(long, value_name = "FILE")]
     since: Vec<PathBuf>,
+    /// Policy of outside witnesses (C2SP tlog-policy): who must have cosigned
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Folder for what proves that a checkpoint given with --since is of another log by the same key
+    #[arg(long, value_name = "DIR", requires = "since")]
+    conflicts: Option<PathBuf>,
     /// Draw so many accepted reports for closer inspection
     #[arg(long, value_name = "N", requires = "seed")]
     sample: Option<usize>,
@@ -61,6 +69,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         log: super::journal::folder(args.log.as_deref(), context),
         genesis,
         since: args.since.iter().map(named).collect::<anyhow::Result<_>>()?,
+        policy: args.policy.as_deref().map(super::verify::policy).transpose()?,
         signatures: !args.no_signatures,
         evidence: args.evidence,
         sample: args.sample.zip(args.seed),
@@ -70,12 +79,25 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let report = crate::audit::run(&options, &mut |done, all| bar.set(done, all));
     bar.finish();
     let report = report.map_err(|fault| failed(&fault))?;
+    if let Some(dir) = &args.conflicts {
+        keep(&report, dir)?;
+    }
     if context.json {
         out::json(&report)?;
     } else {
         out::text(&page::page(&report, context))?;
     }
     Ok(if report.holds() { Exit::Ok } else { Exit::Found })
+}
+
+/// Writes what proves a fork.
+fn keep(report: &Report, dir: &Path) -> anyhow::Result<()> {
+    for fork in &report.forks {
+        let path = dir.join(&fork.name);
+        let written = std::fs::create_dir_all(dir).and_then(|()| std::fs::write(&path, &fork.text));
+        written.map_err(|error| file(&path, &error))?;
+    }
+    Ok(())
 }
 
 fn failed(fault: &AuditFault) -> super::exit::Failure {

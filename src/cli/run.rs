@@ -33,6 +33,9 @@ pub struct Args {
     /// Replicas of a stream that is declared anew
     #[arg(long, default_value_t = 1, value_name = "N")]
     replicas: u32,
+    /// Witnesses that must cosign checkpoints, a C2SP tlog-policy [default: DIR/witnesses.policy, where it exists]
+    #[arg(long, value_name = "FILE")]
+    witnesses: Option<PathBuf>,
     /// Read replica: declares nothing, announces nothing, answers no publishers
     #[arg(long)]
     follow: bool,
@@ -60,6 +63,7 @@ async fn serve(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let data = &context.data;
     let path = args.key_file.clone().unwrap_or_else(|| data.join("keys/operator.nk"));
     let operator = operator_key(&path)?;
+    let watch = up::witnesses::read(args.witnesses.as_deref(), data)?;
     std::fs::create_dir_all(data.join("log")).map_err(|error| super::exit::file(data, &error))?;
     let core = up::open(data)?;
     let link = up::operator_link(&args.nats, &operator, "jindo projector").await?;
@@ -72,7 +76,10 @@ async fn serve(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     };
     let beat = match args.follow {
         true => None,
-        false => up::beat(&args.nats, &operator, data, &projector.shared, &stream, false).await?,
+        false => {
+            let (url, operator, stream) = (args.nats.as_str(), &operator, stream.as_str());
+            up::beat(up::Beating { url, operator, data, stream, founding: false, watch }, &projector.shared).await?
+        }
     };
     let (http, stop, serving) = up::http(args.http, Live::new(projector.shared.clone(), true)).await?;
     let running = Running {

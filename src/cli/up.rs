@@ -5,6 +5,7 @@
 
 mod demo;
 mod found;
+pub(super) mod witnesses;
 
 pub(super) use found::write_running;
 
@@ -19,7 +20,7 @@ use tokio::sync::watch;
 use super::Context;
 use super::exit::{Exit, could, file};
 use super::ledger::Running;
-use crate::log::publish::{Fence, Nobody};
+use crate::log::publish::Fence;
 use crate::projector::beat::{Beat, ReadKeys};
 use crate::projector::bootstrap::{BootstrapError, key_of, log_keys};
 use crate::projector::core::Core;
@@ -60,6 +61,9 @@ pub struct Args {
     /// Reason for targets or definitions that the catalogue changes
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
+    /// Witnesses that must cosign checkpoints, a C2SP tlog-policy [default: DIR/witnesses.policy, where it exists]
+    #[arg(long, value_name = "FILE")]
+    witnesses: Option<PathBuf>,
     /// Also play simulated agencies; only in a new data folder
     #[arg(long)]
     demo: bool,
@@ -80,6 +84,7 @@ async fn up(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         std::fs::create_dir_all(&path).map_err(|error| file(&path, &error))?;
     }
     let plan = found::Plan::read(args)?;
+    let watch = witnesses::read(args.witnesses.as_deref(), data)?;
     let core = open(data)?;
     let server = nats(args, data, &plan).await?;
     let operator = key_of(&data.join("keys"), "operator")?;
@@ -88,7 +93,8 @@ async fn up(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let (projector, stream) = projector(core, link, data, found).await?;
     let tasks = attend(&server.url, &operator, &projector.shared, &stream).await?;
     let founding = *projector.shared.sizes().borrow() == 0;
-    let beat = beat(&server.url, &operator, data, &projector.shared, &stream, founding).await?;
+    let making = Beating { url: &server.url, operator: &operator, data, stream: &stream, founding, watch };
+    let beat = beat(making, &projector.shared).await?;
     let (http, stop, serving) = http(args.http, Live::new(projector.shared.clone(), true)).await?;
     let running = Running {
         http: format!("http://{http}"),
@@ -247,34 +253,45 @@ pub(super) async fn attend(
     ])
 }
 
-/// The log's beat, where this machine holds a key of the log (the first is made only while `founding`): without it the
+/// What the beat is made of.
+pub(super) struct Beating<'a> {
+    /// Address of NATS.
+    pub url: &'a str,
+    /// The operator's key.
+    pub operator: &'a KeyPair,
+    /// The data folder.
+    pub data: &'a Path,
+    /// Name of the stream.
+    pub stream: &'a str,
+    /// Whether a log key may be made.
+    pub founding: bool,
+    /// Whose cosignatures it takes.
+    pub watch: Option<witnesses::Watch>,
+}
+
+/// The log's beat, where this machine holds a key of the log (the first is made only while founding): without it the
 /// figures are served and nothing is proven.
-pub(super) async fn beat(
-    url: &str,
-    operator: &KeyPair,
-    data: &Path,
-    shared: &Shared,
-    stream: &str,
-    founding: bool,
-) -> anyhow::Result<Option<Beat>> {
-    let folder = data.join("keys");
+pub(super) async fn beat(of: Beating<'_>, shared: &Shared) -> anyhow::Result<Option<Beat>> {
+    let folder = of.data.join("keys");
     let failed = |error: BootstrapError| could(format!("로그 키: {error}"), format!("log key: {error}"));
-    if founding {
+    if of.founding {
         key_of(&folder, "log").map_err(failed)?;
     }
-    if log_keys(&folder).map_err(failed)?.is_empty() {
+    let pairs = log_keys(&folder).map_err(failed)?;
+    if pairs.is_empty() {
         tracing::warn!(folder = %folder.display(), "no log key (log.nk): no checkpoint is published here");
         return Ok(None);
     }
-    let link = operator_link(url, operator, "jindo log").await?;
-    let (handle, stream) = (tokio::runtime::Handle::current(), stream.to_owned());
+    let cosigners = witnesses::cosigners(of.watch, pairs.iter().map(|(_, pair)| pair))?;
+    let link = operator_link(of.url, of.operator, "jindo log").await?;
+    let (handle, stream) = (tokio::runtime::Handle::current(), of.stream.to_owned());
     let fence =
         Box::new(move |origin: &str| -> Box<dyn Fence> { Box::new(NatsFence::new(handle, link, &stream, origin)) });
     let keys: ReadKeys = Box::new(move || {
         let pairs = log_keys(&folder).map_err(|error| error.to_string())?;
         Ok(pairs.into_iter().map(|(_, pair)| Arc::new(pair)).collect())
     });
-    Ok(Some(Beat::start(shared.clone(), &data.join("log"), keys, fence, Box::new(Nobody))?))
+    Ok(Some(Beat::start(shared.clone(), &of.data.join("log"), keys, fence, cosigners)?))
 }
 
 /// Ends the beat on a thread that may block.

@@ -1,32 +1,37 @@
-//! `jindo verify`: a receipt against the log's key, offline. It reads the receipt, the key and the policy, and nothing else.
+//! `jindo verify`: a receipt, or the evidence of a fork, against the log's key, offline. It reads that file, the key and the
+//! policy, and nothing else.
+
+mod fork;
 
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::exit::{Exit, could, usage};
+use super::exit::{Exit, Failure, could, usage};
 use super::lang::Lang;
 use super::table::harmless_lines;
 use super::{Context, out};
 use crate::event::Time;
 use crate::limits::{POLICY_BYTES_MAX, RECEIPT_BYTES_MAX};
 use crate::log::entry::{Entry, Verdict, leaf_hash};
+use crate::log::fork::Fork;
 use crate::log::note::VerifierKey;
 use crate::log::policy::Policy;
 use crate::log::receipt::{Proven, Receipt, ReceiptFault};
 use crate::sign::hex;
 
-/// Check a receipt, offline
+/// Check a receipt or the evidence of a fork, offline
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   jindo verify 41.tlog-proof --vkey ledger.vkey
+  jindo verify log/conflicts/812-3f… --vkey ledger.vkey      did the log's key sign two trees?
   jindo verify 41.tlog-proof --vkey 'jindo.local/motie-2026+530d903a+AekyeRrm…' --policy witnesses.policy
 
 Take the key from whoever you trust, not from where the receipt came from. A policy is a C2SP tlog-policy file.
 Exit code 0: it holds. 1: it does not. 2: it could not be checked.")]
 pub struct Args {
-    /// Receipt
+    /// Receipt, or evidence of a fork
     receipt: PathBuf,
     /// Verifier key of the log: the line, or a file with it
     #[arg(long, value_name = "VKEY|FILE", required_unless_present = "policy")]
@@ -44,6 +49,9 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let key = args.vkey.as_deref().map(vkey).transpose()?;
     let policy = args.policy.as_deref().map(policy).transpose()?;
     let text = out::read_text(&args.receipt, RECEIPT_BYTES_MAX as u64)?;
+    if Fork::is_one(&text) {
+        return fork::run(&text, key.as_ref(), policy.as_ref(), context);
+    }
     let checked = Receipt::parse(&text).and_then(|receipt| {
         let proven = receipt.verify(key.as_ref(), policy.as_ref())?;
         Ok((receipt, proven))
@@ -57,20 +65,25 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
             }
             Ok(Exit::Ok)
         }
-        Err(ReceiptFault::NoKey) => Err(usage("정책에 로그가 없습니다", "the policy names no log")
-            .next("--vkey도 주세요.", "give --vkey too")
-            .into()),
+        Err(ReceiptFault::NoKey) => Err(no_log().into()),
         Err(fault) => {
-            if context.json {
-                out::json(&json!({ "ok": false, "why": fault.to_string() }))?;
-            } else {
-                let what =
-                    context.lang.pick("확인 실패: 이 영수증은 성립하지 않습니다", "NOT OK: this receipt does not hold");
-                out::text(&harmless_lines(&format!("{what}\n  {fault}")))?;
-            }
-            Ok(Exit::Found)
+            let what = ("확인 실패: 이 영수증은 성립하지 않습니다", "NOT OK: this receipt does not hold");
+            does_not_hold(what, &fault.to_string(), context)
         }
     }
+}
+
+fn no_log() -> Failure {
+    usage("정책에 로그가 없습니다", "the policy names no log").next("--vkey도 주세요.", "give --vkey too")
+}
+
+fn does_not_hold((ko, en): (&str, &str), fault: &str, context: &Context) -> anyhow::Result<Exit> {
+    if context.json {
+        out::json(&json!({ "ok": false, "why": fault }))?;
+    } else {
+        out::text(&harmless_lines(&format!("{}\n  {fault}", context.lang.pick(ko, en))))?;
+    }
+    Ok(Exit::Found)
 }
 
 /// The key, as given or from a file.
@@ -80,7 +93,8 @@ fn vkey(given: &str) -> anyhow::Result<VerifierKey> {
     VerifierKey::parse(text.trim_end_matches('\n')).map_err(|fault| could(fault.to_string(), fault.to_string()).into())
 }
 
-fn policy(path: &Path) -> anyhow::Result<Policy> {
+/// A policy file.
+pub(super) fn policy(path: &Path) -> anyhow::Result<Policy> {
     let text = out::read_text(path, POLICY_BYTES_MAX as u64)?;
     Policy::parse(&text).map_err(|fault| could(fault.to_string(), fault.to_string()).into())
 }

@@ -113,8 +113,21 @@ impl Checkpoint {
     }
 }
 
+impl Checkpoint {
+    /// As [`Checkpoint::open`], by whichever of the keys signed it.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`], for the first key where none signed.
+    pub fn open_by(note: &str, keys: &[&VerifierKey]) -> Result<Self, CheckpointFault> {
+        let parsed = Note::parse(note)?;
+        let signed = |key: &&&VerifierKey| !matches!(parsed.verify([**key]), Err(NoteFault::Unsigned(_)));
+        let key = keys.iter().find(signed).or(keys.first());
+        key.map_or(Err(NoteFault::Unsigned(String::new()).into()), |key| Self::open(note, key))
+    }
+}
+
 /// A decimal number in its one spelling.
-pub(super) fn decimal(text: &str) -> Option<u64> {
+pub(crate) fn decimal(text: &str) -> Option<u64> {
     let number: u64 = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()?;
     (number.to_string() == text).then_some(number)
 }

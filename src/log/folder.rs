@@ -4,6 +4,7 @@
 //! log/checkpoint                  newest published checkpoint, a signed note
 //! log/vkey                        the log's verifier key
 //! log/tile/<L>/<N>[.p/<W>]        hashes        log/tile/entries/<N>[.p/<W>]   entries
+//! log/conflicts/<size>-<root>     proof that this log's key signed another tree of that size; hopefully none
 //! log/history/<YYYY-MM-DD>        every published checkpoint of that day in Seoul, oldest first, a blank line after each
 //! ```
 //! It never writes and verifies no signature; bytes that are no tile, bundle or history are a fault that names the file.
@@ -24,6 +25,8 @@ pub const CHECKPOINT: &str = "checkpoint";
 pub const VKEY: &str = "vkey";
 /// Folder of every published checkpoint.
 pub const HISTORY: &str = "history";
+/// Folder of what proves that the log's key signed two trees.
+pub const CONFLICTS: &str = "conflicts";
 /// Tiles kept in memory while proofs are computed: 8 KiB each.
 const TILES_KEPT: usize = 1_024;
 
@@ -192,6 +195,23 @@ impl LogFolder {
         }
         days.sort_unstable();
         Ok(days)
+    }
+
+    /// Names of files in the folder of conflicts, sorted.
+    ///
+    /// # Errors
+    /// [`FolderFault::Io`].
+    pub fn conflicts(&self) -> Result<Vec<String>, FolderFault> {
+        let path = self.dir.join(CONFLICTS);
+        let fault = |error| FolderFault::Io { path: path.clone(), error };
+        let listed = match fs::read_dir(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            listed => listed.map_err(fault)?,
+        };
+        let names = listed.map(|item| item.map(|item| item.file_name().to_string_lossy().into_owned()));
+        let mut names = names.collect::<io::Result<Vec<_>>>().map_err(fault)?;
+        names.sort_unstable();
+        Ok(names)
     }
 
     /// The file of a day's checkpoints.

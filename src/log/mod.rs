@@ -5,6 +5,7 @@
 //! - [`note`], [`checkpoint`]: signed notes, and the one that states a log's size and root.
 //! - [`keyring`]: the log's keys over its life, each named by the one before it.
 //! - [`receipt`]: that one entry is in the log, provable offline; [`policy`]: whose word that takes.
+//! - [`fork`]: that one key signed two trees, provable offline.
 //! - [`folder`] reads the log folder; [`publish`] is the beat that writes it, through [`disk`].
 //!
 //! The log knows bytes and indexes. It never judges a report ([`crate::admit`]) and never folds one.
@@ -15,11 +16,13 @@ mod edge;
 pub mod entry;
 mod entry_parse;
 pub mod folder;
+pub mod fork;
 pub mod frontier;
 pub mod keyring;
 pub mod note;
 pub mod policy;
 pub mod publish;
+pub mod publish_fault;
 pub mod receipt;
 pub mod tail;
 pub mod tile;

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::checkpoint::decimal;
-use super::note::{KeyKind, NoteFault, VerifierKey};
-use crate::limits::POLICY_BYTES_MAX;
+use super::note::{KeyKind, Note, NoteFault, VerifierKey};
+use crate::limits::{POLICY_BYTES_MAX, WITNESSES_MAX};
 
 /// Why a policy is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,9 +19,22 @@ pub struct PolicyFault {
     pub why: String,
 }
 
+/// A witness as the policy names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Witness {
+    /// Its name in this file.
+    pub name: String,
+    /// Its key.
+    pub key: VerifierKey,
+    /// Prefix of its addresses, needed by whoever asks it; as written, without a slash at the end.
+    pub url: Option<String>,
+    /// Line of the file, from 1.
+    pub line: usize,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Node {
-    Witness(VerifierKey),
+    Witness(Box<Witness>),
     Group { least: usize, members: Vec<usize> },
 }
 
@@ -61,7 +74,7 @@ impl Policy {
             }
             let words: Vec<&str> = line.split([' ', '\t']).filter(|word| !word.is_empty()).collect();
             if !words.is_empty() && !words[0].starts_with('#') {
-                reading.line(&words).map_err(fault)?;
+                reading.line(number, &words).map_err(fault)?;
             }
         }
         if !reading.quorum {
@@ -77,11 +90,74 @@ impl Policy {
     }
 
     /// Every witness named.
-    pub fn witnesses(&self) -> impl Iterator<Item = &VerifierKey> {
+    pub fn witnesses(&self) -> impl Iterator<Item = &Witness> {
         self.nodes.iter().filter_map(|node| match node {
-            Node::Witness(key) => Some(key),
+            Node::Witness(witness) => Some(&**witness),
             Node::Group { .. } => None,
         })
+    }
+
+    /// Witnesses to ask for cosignatures: all with an address.
+    ///
+    /// # Errors
+    /// [`PolicyFault`]: the quorum counts on one without an address, or on none; an address is not `http://…` or `https://…`; more
+    /// than [`WITNESSES_MAX`].
+    pub fn askable(&self) -> Result<Vec<&Witness>, PolicyFault> {
+        let counted = self.counted();
+        let mut asked = Vec::new();
+        for (place, node) in self.nodes.iter().enumerate() {
+            let Node::Witness(witness) = node else { continue };
+            let fault = |why: String| PolicyFault { line: witness.line, why };
+            match &witness.url {
+                None if counted.contains(&place) => {
+                    let name = &witness.name;
+                    return Err(fault(format!(
+                        "the quorum counts on '{name}', so give its address: witness {name} VKEY URL"
+                    )));
+                }
+                None => {}
+                Some(url) if ["http://", "https://"].iter().any(|scheme| url.starts_with(scheme)) => {
+                    asked.push(&**witness)
+                }
+                Some(url) => {
+                    return Err(fault(format!("'{url}' is no address: it must begin with http:// or https://")));
+                }
+            }
+            if asked.len() > WITNESSES_MAX {
+                return Err(fault(format!("it has more than {WITNESSES_MAX} witnesses to ask")));
+            }
+        }
+        Ok(asked)
+    }
+
+    /// Places of what the quorum is made of.
+    fn counted(&self) -> BTreeSet<usize> {
+        let mut counted: BTreeSet<usize> = self.quorum.into_iter().collect();
+        // Groups name only what stands before them.
+        for (place, node) in self.nodes.iter().enumerate().rev() {
+            if let Node::Group { members, .. } = node
+                && counted.contains(&place)
+            {
+                counted.extend(members);
+            }
+        }
+        counted
+    }
+
+    /// Witnesses of this policy that cosigned a note, with their times in seconds since 1970.
+    ///
+    /// # Errors
+    /// [`NoteFault::Wrong`]: a line says it is by one of them, and is not.
+    pub fn cosigned(&self, note: &Note<'_>) -> Result<Vec<(&Witness, u64)>, NoteFault> {
+        let mut cosigned = Vec::new();
+        for witness in self.witnesses() {
+            match note.verify([&witness.key]) {
+                Ok(verified) => cosigned.extend(verified.first().map(|by| (witness, by.time.unwrap_or(0)))),
+                Err(NoteFault::Unsigned(_)) => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(cosigned)
     }
 
     /// Whether the witnesses that cosigned are enough.
@@ -91,7 +167,7 @@ impl Policy {
         let mut met: Vec<bool> = Vec::with_capacity(self.nodes.len());
         for node in &self.nodes {
             met.push(match node {
-                Node::Witness(key) => cosigned(key),
+                Node::Witness(witness) => cosigned(&witness.key),
                 Node::Group { least, members } => members.iter().filter(|member| met[**member]).count() >= *least,
             });
         }
@@ -100,15 +176,17 @@ impl Policy {
 }
 
 impl Reading {
-    fn line(&mut self, words: &[&str]) -> Result<(), String> {
+    fn line(&mut self, number: usize, words: &[&str]) -> Result<(), String> {
         match words {
             ["log", vkey] | ["log", vkey, _] => {
                 let key = self.key(vkey, KeyKind::Log)?;
                 self.policy.logs.push(key);
             }
-            ["witness", name, vkey] | ["witness", name, vkey, _] => {
+            ["witness", name, vkey, url @ ..] if url.len() <= 1 => {
                 let key = self.key(vkey, KeyKind::Witness)?;
-                self.name(name, Node::Witness(key))?;
+                let url = url.first().map(|url| url.trim_end_matches('/').to_owned());
+                let witness = Witness { name: (*name).to_owned(), key, url, line: number };
+                self.name(name, Node::Witness(Box::new(witness)))?;
             }
             ["group", name, least, members @ ..] if !members.is_empty() => {
                 let members = members.iter().map(|member| self.member(member)).collect::<Result<Vec<_>, _>>()?;
@@ -202,6 +280,27 @@ mod tests {
             assert_eq!(policy.is_met(|key| cosigned.contains(key.name())), met, "{cosigned}");
         }
         assert!(Policy::parse("quorum none").unwrap().is_met(|_| false));
+    }
+
+    #[test]
+    fn whoever_asks_needs_addresses() {
+        let [one, two] = ["w1", "w2"].map(|name| vkey(name, KeyKind::Witness));
+        let of = |text: &str| Policy::parse(text).unwrap();
+        let both = of(&format!("witness a {one} http://a/\nwitness b {two} https://b/x\ngroup g all a b\nquorum g"));
+        let urls: Vec<_> = both.askable().unwrap().into_iter().map(|witness| witness.url.clone().unwrap()).collect();
+        assert_eq!(urls, ["http://a", "https://b/x"]);
+        // A witness that the quorum does not count on may stay unasked.
+        let one_of = of(&format!("witness a {one} http://a\nwitness b {two}\nquorum a"));
+        assert_eq!(one_of.askable().unwrap().len(), 1);
+        assert!(of("quorum none").askable().unwrap().is_empty());
+        for (text, line) in [
+            (format!("witness a {one} http://a\n\nwitness b {two}\ngroup g any a b\nquorum g"), 3),
+            (format!("witness a {one} ftp://a\nquorum none"), 1),
+            (format!("witness a {one}\nquorum a"), 1),
+        ] {
+            let fault = of(&text).askable().unwrap_err();
+            assert_eq!(fault.line, line, "{fault}");
+        }
     }
 
     #[test]

@@ -8,24 +8,28 @@
 //! 3. (size, root) is swapped into the fence. *After*: the fence is ahead of the checkpoint; the next beat finds that its own
 //!    tree has that root there, and goes on.
 //! 4. The checkpoint is signed and cosigned, appended to the history, then put in place. *After the history*: it holds a
-//!    checkpoint that nobody was given; it is true all the same. Signing is deterministic: the same size gives the same bytes.
+//!    checkpoint that nobody was given; it is true all the same. Signing is deterministic: the same size
+//!    gives the same three lines and signature, witnesses' times apart.
 //!
 //! So there are never two roots for one size. It never writes the tail, and holds nothing back from readers of figures.
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
-use super::checkpoint::{Checkpoint, CheckpointFault, Head};
+pub use super::publish_fault::BeatFault;
+
+use super::checkpoint::{Checkpoint, Head};
 use super::disk::Disk;
 use super::edge::{Edge, tile_bytes};
 use super::entry::leaf_hash;
-use super::folder::{CHECKPOINT, FolderFault, LogFolder, VKEY};
+use super::folder::{CHECKPOINT, CONFLICTS, LogFolder, VKEY};
+use super::fork::Fork;
 use super::keyring::LogKeys;
-use super::note::{self, NoteFault, VerifierKey};
+use super::note::{self, VerifierKey};
 use super::tail::{LogReader, TailFault};
 use super::tile::{self, Tile, TileKind, WIDTH};
 use super::tree;
 use crate::event::{Day, Time};
-use crate::limits::{BEAT_ENTRIES_MAX, BEAT_WRITE_BYTES, LOG_SIZE_MAX};
+use crate::limits::{BEAT_ENTRIES_MAX, BEAT_WRITE_BYTES, CONFLICTS_KEPT_MAX, LOG_SIZE_MAX};
 use crate::sign::{KeyPair, public_key_bytes};
 
 /// What the fence holds.
@@ -66,14 +70,40 @@ pub trait Fence: Send {
     fn swap(&mut self, from: Option<u64>, to: &Head) -> Result<(), FenceFault>;
 }
 
+/// A signed checkpoint before it is published.
+#[derive(Debug, Clone, Copy)]
+pub struct Proposal<'a> {
+    /// The signed note.
+    pub note: &'a str,
+    /// What it says.
+    pub checkpoint: &'a Checkpoint,
+    /// The log's keys.
+    pub keys: &'a LogKeys,
+    /// Holds the tiles for any proof of consistency.
+    pub folder: &'a LogFolder,
+}
+
+/// Why a checkpoint is not published.
+#[derive(Debug)]
+pub enum CosignFault {
+    /// Too few cosigned.
+    Waits(String),
+    /// One of them holds another tree, signed by the same key.
+    Forked {
+        /// Who.
+        witness: String,
+        /// What proves it.
+        fork: Box<Fork>,
+    },
+}
+
 /// Whoever cosigns a checkpoint before it is published.
 pub trait Cosigners: Send {
-    /// Cosignature lines for a signed checkpoint, enough of them for the policy. The folder holds the tiles for any proof of
-    /// consistency.
+    /// Cosignature lines for a signed checkpoint, enough of them for the policy.
     ///
     /// # Errors
-    /// Why there are too few: the checkpoint is not published, figures go on.
-    fn cosign(&mut self, note: &str, checkpoint: &Checkpoint, folder: &LogFolder) -> Result<Vec<String>, String>;
+    /// [`CosignFault`]: the checkpoint is not published, figures go on.
+    fn cosign(&mut self, proposal: &Proposal<'_>) -> Result<Vec<String>, CosignFault>;
 }
 
 /// Asks nobody.
@@ -81,109 +111,8 @@ pub trait Cosigners: Send {
 pub struct Nobody;
 
 impl Cosigners for Nobody {
-    fn cosign(&mut self, _: &str, _: &Checkpoint, _: &LogFolder) -> Result<Vec<String>, String> {
+    fn cosign(&mut self, _: &Proposal<'_>) -> Result<Vec<String>, CosignFault> {
         Ok(Vec::new())
-    }
-}
-
-/// Why a beat did not end.
-#[derive(Debug, thiserror::Error)]
-pub enum BeatFault {
-    /// A write.
-    #[error("the log folder cannot be written: {0}")]
-    Write(#[from] io::Error),
-    /// The folder.
-    #[error(transparent)]
-    Folder(#[from] FolderFault),
-    /// The tail.
-    #[error(transparent)]
-    Tail(#[from] TailFault),
-    /// The fence.
-    #[error(transparent)]
-    Fence(#[from] FenceFault),
-    /// Too few witnesses.
-    #[error("the checkpoint of size {size} waits for its witnesses: {why}")]
-    Cosign {
-        /// Size.
-        size: u64,
-        /// Why.
-        why: String,
-    },
-    /// The key or the origin.
-    #[error(transparent)]
-    Note(#[from] NoteFault),
-    /// The published checkpoint.
-    #[error("the published checkpoint is not this log's: {0}")]
-    Checkpoint(#[from] CheckpointFault),
-    /// The folder names another key.
-    #[error("log/vkey names a key that this log never had: put the log's own vkey back, or the folder it belongs to")]
-    OtherKey,
-    /// The key that is to sign is not at hand.
-    #[error("no file keys/log*.nk holds the log's key {0}: put it there")]
-    NoKey(String),
-    /// Published entries are gone.
-    #[error(
-        "a checkpoint of {published} entries was published, the log has {size}: the log was cut; restore it from a copy"
-    )]
-    Cut {
-        /// Covered by the checkpoint.
-        published: u64,
-        /// In the log.
-        size: u64,
-    },
-    /// Tiles and checkpoint differ.
-    #[error(
-        "the tiles of the first {size} entries lead to another root than the published checkpoint: restore them from a copy"
-    )]
-    OtherRoot {
-        /// Size.
-        size: u64,
-    },
-    /// An entry of the tail differs from the published one.
-    #[error("entry {index} is another one than the published tiles hold: the log was altered; run `jindo audit`")]
-    Altered {
-        /// Index.
-        index: u64,
-    },
-    /// What was written is not what is read.
-    #[error("{} was written and reads differently: the disk fails; nothing was signed", .0.display())]
-    Reread(PathBuf),
-    /// Somebody else claimed a root that is not ours.
-    #[error(
-        "at size {size} the fence at NATS holds another root than this log has: two copies of this ledger have diverged; \
-         nothing more is signed. Stop both and run `jindo audit` on each"
-    )]
-    Forked {
-        /// Size.
-        size: u64,
-    },
-    /// Somebody else published further than this log reaches.
-    #[error("the fence at NATS is at {fence} entries, this log at {size}: it waits until it has them")]
-    Ahead {
-        /// Size at the fence.
-        fence: u64,
-        /// Entries here.
-        size: u64,
-    },
-    /// Full.
-    #[error("the log has 2^40 entries: begin a new ledger")]
-    Full,
-}
-
-impl BeatFault {
-    /// Whether trying again cannot help: somebody has to look.
-    #[must_use]
-    pub const fn is_finding(&self) -> bool {
-        !matches!(
-            self,
-            BeatFault::Write(_)
-                | BeatFault::Tail(_)
-                | BeatFault::Fence(FenceFault::Away(_) | FenceFault::Moved)
-                | BeatFault::Cosign { .. }
-                | BeatFault::Ahead { .. }
-                | BeatFault::NoKey(_)
-                | BeatFault::Folder(FolderFault::Io { .. })
-        )
     }
 }
 
@@ -370,9 +299,13 @@ impl Publisher {
     fn publish(&mut self, head: Head, cosigners: &mut dyn Cosigners, now: Time) -> Result<Checkpoint, BeatFault> {
         let checkpoint = Checkpoint::new(self.keys.at(head.size).name(), head)?;
         let mut note = self.sign(&checkpoint)?;
-        let lines = cosigners.cosign(&note, &checkpoint, &self.folder);
-        for line in lines.map_err(|why| BeatFault::Cosign { size: head.size, why })? {
-            note.push_str(&line);
+        let proposal = Proposal { note: &note, checkpoint: &checkpoint, keys: &self.keys, folder: &self.folder };
+        match cosigners.cosign(&proposal) {
+            Ok(lines) => lines.iter().for_each(|line| note.push_str(line)),
+            Err(CosignFault::Waits(why)) => return Err(BeatFault::Cosign { size: head.size, why }),
+            Err(CosignFault::Forked { witness, fork }) => {
+                return Err(BeatFault::Conflict { witness, file: self.keep(&fork)? });
+            }
         }
         let history = self.remember(&note, now.day())?;
         let mut files = vec![(self.folder.dir().join(CHECKPOINT), note.into_bytes())];
@@ -404,6 +337,15 @@ impl Publisher {
             note.push_str(&line(before)?);
         }
         Ok(note)
+    }
+
+    /// Keeps the proof of a fork, one for each tree that is not ours.
+    fn keep(&mut self, fork: &Fork) -> Result<PathBuf, BeatFault> {
+        let path = self.folder.dir().join(CONFLICTS).join(fork.name()?);
+        if !path.exists() && self.folder.conflicts()?.len() < CONFLICTS_KEPT_MAX {
+            self.disk.put(&[(path.clone(), fork.text().into_bytes())])?;
+        }
+        Ok(path)
     }
 
     /// Appends a checkpoint to the day's history, once. Until the checkpoint is in place too, the file is looked at again.

@@ -1,6 +1,7 @@
 //! Tests of [`super`]: a log that grows, and what failing writes, fences and strangers leave. Never part of the binary.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -8,6 +9,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::log::disk::Files;
+use crate::log::folder::FolderFault;
 use crate::log::frontier::Frontier;
 use crate::log::note::Note;
 use crate::log::samples;

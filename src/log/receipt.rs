@@ -16,7 +16,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use super::checkpoint::{Checkpoint, CheckpointFault, decimal, hash};
 use super::entry::{Entry, EntryFault, leaf_hash};
 use super::folder::{FolderFault, LogFolder};
-use super::note::{KeyKind, Note, NoteFault, VerifierKey};
+use super::note::{Note, VerifierKey};
 use super::policy::Policy;
 use super::tile::WIDTH;
 use super::tree::{self, ProofFault};
@@ -161,18 +161,8 @@ impl Receipt {
     /// [`ReceiptFault`].
     pub fn verify(&self, key: Option<&VerifierKey>, policy: Option<&Policy>) -> Result<Proven, ReceiptFault> {
         let note = Note::parse(&self.note).map_err(CheckpointFault::from)?;
-        let origin = Checkpoint::parse(note.text)?.origin;
-        let listed = policy.map(Policy::logs).unwrap_or_default();
-        // A log has several keys over its life: the one that signed, or, where none did, any of them to say so.
-        let signed = |log: &&VerifierKey| !matches!(note.verify([*log]), Err(NoteFault::Unsigned(_)));
-        let mut known = listed.iter().filter(|log| log.name() == origin);
-        let key = match key {
-            Some(key) if listed.is_empty() || listed.contains(key) => key,
-            None if listed.is_empty() => return Err(ReceiptFault::NoKey),
-            None => known.clone().find(signed).or(known.next()).ok_or(ReceiptFault::NotListed(origin))?,
-            Some(_) => return Err(ReceiptFault::NotListed(origin)),
-        };
-        let checkpoint = Checkpoint::open(&self.note, key)?;
+        let keys = keys_for(Checkpoint::parse(note.text)?.origin, key, policy)?;
+        let checkpoint = Checkpoint::open_by(&self.note, &keys)?;
         let witnesses = self.witnesses(&note, policy)?;
         let head = checkpoint.head;
         tree::verify_inclusion(leaf_hash(&self.entry), self.index, head.size, head.root, &self.proof)?;
@@ -185,17 +175,9 @@ impl Receipt {
 
     fn witnesses(&self, note: &Note<'_>, policy: Option<&Policy>) -> Result<Vec<(String, u64)>, ReceiptFault> {
         let Some(policy) = policy else { return Ok(Vec::new()) };
-        let signed = policy.witnesses().filter(|key| note.signatures.iter().any(|line| line.name == key.name()));
-        let signed: Vec<_> = signed.collect();
-        let verified = match note.verify(signed.iter().copied()) {
-            Ok(verified) => verified,
-            // Names of known witnesses with ids of other keys: nobody's.
-            Err(NoteFault::Unsigned(_)) => Vec::new(),
-            Err(fault) => return Err(CheckpointFault::from(fault).into()),
-        };
-        let told = verified.iter().filter(|by| by.key.kind() == KeyKind::Witness);
-        let told: Vec<_> = told.map(|by| (by.key.name().to_owned(), by.time.unwrap_or(0))).collect();
-        if policy.is_met(|key| verified.iter().any(|by| by.key == key)) {
+        let cosigned = policy.cosigned(note).map_err(CheckpointFault::from)?;
+        let told: Vec<_> = cosigned.iter().map(|(witness, time)| (witness.key.name().to_owned(), *time)).collect();
+        if policy.is_met(|key| cosigned.iter().any(|(witness, _)| witness.key == *key)) {
             return Ok(told);
         }
         let names: Vec<_> = told.into_iter().map(|(name, _)| name).collect();
@@ -204,6 +186,23 @@ impl Receipt {
         } else {
             names.join(", ")
         }))
+    }
+}
+
+/// The key a note of this origin must be signed with: the one given, or that of the policy's logs.
+pub(super) fn keys_for<'a>(
+    origin: String,
+    key: Option<&'a VerifierKey>,
+    policy: Option<&'a Policy>,
+) -> Result<Vec<&'a VerifierKey>, ReceiptFault> {
+    let listed = policy.map(Policy::logs).unwrap_or_default();
+    // A log has several keys over its life.
+    let known: Vec<_> = listed.iter().filter(|log| log.name() == origin).collect();
+    match key {
+        Some(key) if listed.is_empty() || listed.contains(key) => Ok(vec![key]),
+        None if listed.is_empty() => Err(ReceiptFault::NoKey),
+        None if !known.is_empty() => Ok(known),
+        _ => Err(ReceiptFault::NotListed(origin)),
     }
 }
 

@@ -8,6 +8,7 @@ use super::*;
 use crate::event::Time;
 use crate::log::disk::Files;
 use crate::log::keyring::LogKeys;
+use crate::log::note::KeyKind;
 use crate::log::note::cosign;
 use crate::log::publish::{Nobody, Publisher};
 use crate::log::samples::{self, Open};

@@ -7,6 +7,7 @@
 //! - [`core`] holds the commit order and the crash after each step. Recovery calls the same functions: entries that the
 //!   tail holds and the store does not are folded by [`core::Core::replay`].
 //! - [`beat`] publishes the log's checkpoints behind the commits.
+//! - [`witness`] asks outsiders to cosign them.
 //! - [`receipts`] gives proofs of single entries.
 //! - [`replay`] folds a log with its own verdicts; [`rebuild`] does so beside the live store and lets the new one take over.
 //! - [`recover`] starts the next stream where the one there is lost acknowledged messages.
@@ -27,6 +28,7 @@ pub mod run;
 pub mod service;
 pub mod shared;
 mod survey;
+pub mod witness;
 
 pub use halt::Halt;
 pub use shared::{Health, Shared};

@@ -8,13 +8,14 @@ use axum::response::{IntoResponse, Response};
 use super::problem::{Problem, text};
 use super::source::SourceError;
 use crate::event::Day;
-use crate::log::folder::{CHECKPOINT, HISTORY, VKEY};
+use crate::log::folder::{CHECKPOINT, CONFLICTS, HISTORY, VKEY};
+use crate::log::fork::Fork;
 use crate::log::tile::Tile;
 
 /// A file of the log folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFile {
-    /// `checkpoint`, `vkey`, a day's `history`: text that changes.
+    /// `checkpoint`, `vkey`, a day's `history`, evidence in `conflicts`: text, most of it changing.
     Text,
     /// A tile or bundle: its name never has other bytes.
     Tile,
@@ -28,6 +29,9 @@ pub fn named(path: &str) -> Option<LogFile> {
     }
     if let Some(day) = path.strip_prefix(HISTORY).and_then(|rest| rest.strip_prefix('/')) {
         return Day::parse(day).ok().filter(|parsed| parsed.to_string() == day).map(|_| LogFile::Text);
+    }
+    if let Some(name) = path.strip_prefix(CONFLICTS).and_then(|rest| rest.strip_prefix('/')) {
+        return Fork::is_name(name).then_some(LogFile::Text);
     }
     Tile::parse(path).map(|_| LogFile::Tile)
 }
@@ -76,7 +80,8 @@ mod tests {
 
     #[test]
     fn only_what_a_log_folder_has() {
-        for path in ["checkpoint", "vkey", "history/2026-11-23"] {
+        let conflict = format!("conflicts/41-{}", "0a".repeat(32));
+        for path in ["checkpoint", "vkey", "history/2026-11-23", &conflict] {
             assert_eq!(named(path), Some(LogFile::Text), "{path}");
         }
         for path in ["tile/0/000", "tile/entries/x001/234.p/7"] {
@@ -90,6 +95,10 @@ mod tests {
             "history/",
             "history/../tail",
             "history/2026-1-1",
+            "conflicts",
+            "conflicts/41",
+            "conflicts/../tail",
+            "conflicts/041-x",
             "../keys/log.nk",
             "tile/0/000.new",
             "checkpoint/",

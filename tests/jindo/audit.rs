@@ -12,7 +12,7 @@ use jindo::log::disk::Files;
 use jindo::log::entry::{Entry, Kept, Ruling, Verdict};
 use jindo::log::folder::LogFolder;
 use jindo::log::keyring::LogKeys;
-use jindo::log::publish::{Nobody, Publisher};
+use jindo::log::publish::{Cosigners, Nobody, Publisher};
 use jindo::log::tail::{LogReader, Tail};
 use jindo::sign::{Seen, hex};
 use rayon::prelude::*;
@@ -25,6 +25,11 @@ use crate::ledger::{ORIGIN, Signer, TestLedger, copy_folder, noon};
 
 /// Publishes a checkpoint over everything in the tail.
 fn publish(log: &Path, fence: &mut Alone, now: Time) -> Checkpoint {
+    publish_with(log, fence, &mut Nobody, now)
+}
+
+/// The same with cosignatures.
+pub fn publish_with(log: &Path, fence: &mut Alone, cosigners: &mut dyn Cosigners, now: Time) -> Checkpoint {
     let tail = LogReader::open(log).unwrap();
     let key = Arc::new(Signer::named("log").pair());
     let mut publisher = Publisher::open(
@@ -37,7 +42,7 @@ fn publish(log: &Path, fence: &mut Alone, now: Time) -> Checkpoint {
     .unwrap();
     let mut last = None;
     while publisher.is_due(tail.size()) {
-        last = publisher.beat(&tail, u64::MAX, fence, &mut Nobody, now).unwrap().or(last);
+        last = publisher.beat(&tail, u64::MAX, fence, cosigners, now).unwrap().or(last);
     }
     last.unwrap()
 }
@@ -53,7 +58,7 @@ struct Honest {
     kept: String,
 }
 
-fn charger(ledger: &mut TestLedger, agency: &str, number: u64) {
+pub fn charger(ledger: &mut TestLedger, agency: &str, number: u64) {
     let data = json!({"region": "11", "class": "fast", "count": number});
     ledger.accept(agency, "charger.installed.v1", data, noon("2026-03-02"));
 }
@@ -89,24 +94,24 @@ fn honest() -> Honest {
     Honest { dir: ledger.into_folder(), genesis, seen: seen.size, size, kept }
 }
 
-fn options(log: PathBuf, genesis: [u8; 32]) -> Options {
+pub fn options(log: PathBuf, genesis: [u8; 32]) -> Options {
     Options { log, genesis: Some(genesis), signatures: true, ..Options::default() }
 }
 
-fn audit(options: &Options) -> Report {
+pub fn audit(options: &Options) -> Report {
     run(options, &mut |_, _| {}).unwrap()
 }
 
-fn codes(report: &Report) -> Vec<&'static str> {
+pub fn codes(report: &Report) -> Vec<&'static str> {
     report.found.keys().copied().collect()
 }
 
-fn entries(log: &Path) -> Vec<Entry> {
+pub fn entries(log: &Path) -> Vec<Entry> {
     LogReader::open(log).unwrap().iter(0).map(|item| Entry::parse(&item.unwrap().1).unwrap()).collect()
 }
 
 /// The operator writes the log anew from entries, numbers them, and signs it.
-fn forge(entries: Vec<Entry>) -> TempDir {
+pub fn forge(entries: Vec<Entry>) -> TempDir {
     let dir = TempDir::new().unwrap();
     let (mut tail, _) = Tail::open(dir.path()).unwrap();
     let mut now = Time::from_ns(0);

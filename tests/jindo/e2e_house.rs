@@ -122,6 +122,12 @@ impl Ledger {
         Ledger::start(folder, &args)
     }
 
+    /// `jindo up` on free ports, in an environment with this added.
+    pub fn up_in(folder: &Folder, environment: &[(&str, &str)]) -> Ledger {
+        let (child, errors) = spawn(folder, &["up", "--http", "127.0.0.1:0", "--nats-port", "-1"], environment);
+        Ledger::wait(folder, child, errors)
+    }
+
     /// `jindo run` against a NATS.
     pub fn beside(folder: &Folder, nats: &str, key: &Path) -> Ledger {
         let key = key.to_str().unwrap();
@@ -129,7 +135,7 @@ impl Ledger {
     }
 
     fn start(folder: &Folder, args: &[&str]) -> Ledger {
-        let (child, errors) = spawn(folder, args);
+        let (child, errors) = spawn(folder, args, &[]);
         Ledger::wait(folder, child, errors)
     }
 
@@ -277,10 +283,12 @@ impl Drop for Ledger {
     }
 }
 
-fn spawn(folder: &Folder, args: &[&str]) -> (Child, PathBuf) {
+fn spawn(folder: &Folder, args: &[&str], environment: &[(&str, &str)]) -> (Child, PathBuf) {
     let errors = folder.beside("ledger.err");
     let log = File::options().create(true).append(true).open(&errors).unwrap();
-    let child = jindo().args(args).arg("--data").arg(folder.data()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+    let mut command = jindo();
+    command.args(args).arg("--data").arg(folder.data()).envs(environment.iter().copied());
+    let child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
     (child, errors)
 }
 

@@ -34,7 +34,7 @@ impl Fence for Alone {
     }
 }
 
-fn entry(index: u64) -> (Vec<u8>, Time) {
+pub fn entry(index: u64) -> (Vec<u8>, Time) {
     let recorded = Time::from_ns(1_767_225_600_000_000_000 + index as i64 * 1_000);
     let arrival = Arrival {
         stream: "LEDGER_1".into(),

@@ -125,6 +125,39 @@ impl Page<'_> {
         }
     }
 
+    fn witnesses(&mut self) {
+        let Some(witnesses) = &self.report.witnesses else { return };
+        let [covered, size] = [witnesses.covered, self.report.size].map(count);
+        let each = witnesses.each.iter().map(|one| {
+            let day = one.time.map_or_else(|| "–".to_owned(), |time| time.day().to_string());
+            format!("{} {} ({day})", one.name, count(one.size))
+        });
+        let each = each.collect::<Vec<_>>().join(", ");
+        let ko = format!("외부 증인이 서명한 기록: {size}건 중 {covered}건까지 – {each}");
+        self.line(&ko, &format!("Outside witnesses have cosigned {covered} of {size} entries: {each}"));
+        if let Some(late) = witnesses.latest_s.map(count) {
+            let ko = format!(
+                "기록된 뒤 첫 증인이 서명하기까지 가장 오래 걸린 것은 {late}초이며, 그동안은 운영자의 말뿐입니다."
+            );
+            let en = format!(
+                "The longest an entry waited for its first witness is {late} s; until then it was the operator's word alone."
+            );
+            self.line(&ko, &en);
+        }
+    }
+
+    fn forks(&mut self) {
+        for fork in &self.report.forks {
+            let name = &fork.name;
+            let ko =
+                format!("로그의 키가 두 로그에 서명했다는 증거 {name} (--conflicts DIR로 저장, `jindo verify`로 확인)");
+            let en = format!(
+                "{name} proves that the log's key signed two logs (--conflicts DIR keeps it, `jindo verify` checks it)"
+            );
+            self.line(&ko, &en);
+        }
+    }
+
     fn wrong(&mut self) {
         if self.report.holds() {
             return;
@@ -137,6 +170,7 @@ impl Page<'_> {
             let told = format!("{code}: {}", count(*number));
             self.line(&told, &told);
         }
+        self.forks();
     }
 
     fn told(&mut self, finding: &Finding) {
@@ -168,6 +202,7 @@ impl Page<'_> {
             let ko = format!("감사인이 보관한 체크포인트({since}건까지)와 일치합니다.");
             self.line(&ko, &format!("It agrees with the checkpoint the auditor kept, of {since} entries."));
         }
+        self.witnesses();
         self.line(
             "그보다 뒤는 기관의 접수증이나 보관해 둔 체크포인트와 대조해야 증명됩니다.",
             "What lies above needs an agency's receipt, or a checkpoint kept from earlier, to be proven.",

@@ -1,0 +1,69 @@
+//! Evidence of a fork, verified and told.
+
+use serde_json::{Value, json};
+
+use super::{does_not_hold, moment, no_log};
+use crate::cli::exit::Exit;
+use crate::cli::lang::Lang;
+use crate::cli::table::harmless_lines;
+use crate::cli::{Context, out};
+use crate::log::checkpoint::Head;
+use crate::log::fork::{Fork, ForkFault, Forked};
+use crate::log::note::VerifierKey;
+use crate::log::policy::Policy;
+use crate::log::receipt::ReceiptFault;
+use crate::sign::hex;
+
+/// Verifies it.
+///
+/// # Errors
+/// There is no key to verify with; standard output is closed.
+pub fn run(text: &str, key: Option<&VerifierKey>, policy: Option<&Policy>, context: &Context) -> anyhow::Result<Exit> {
+    match Fork::parse(text).and_then(|fork| fork.verify(key, policy)) {
+        Ok(forked) => {
+            if context.json {
+                out::json(&shown(&forked))?;
+            } else {
+                out::text(&harmless_lines(&said(&forked, context.lang)))?;
+            }
+            Ok(Exit::Ok)
+        }
+        Err(ForkFault::Key(ReceiptFault::NoKey)) => Err(no_log().into()),
+        Err(fault) => {
+            let what = ("확인 실패: 이 파일은 분기를 증명하지 못합니다", "NOT OK: this file proves no fork");
+            does_not_hold(what, &fault.to_string(), context)
+        }
+    }
+}
+
+fn shown(forked: &Forked) -> Value {
+    let head = |head: &Head| json!({ "size": head.size, "root": hex::encode(&head.root) });
+    let cosigned = |(name, of, time): &(String, Head, u64)| json!({ "name": name, "of": head(of), "time": moment(*time).to_string() });
+    json!({
+        "ok": true, "fork": true, "origin": forked.origin, "first": head(&forked.first), "second": head(&forked.second),
+        "first_root_at_second": hex::encode(&forked.root),
+        "witnesses": forked.witnesses.iter().map(cosigned).collect::<Vec<_>>(),
+    })
+}
+
+fn said(forked: &Forked, lang: Lang) -> String {
+    let (origin, at) = (&forked.origin, forked.second.size);
+    let [one, other] = [&forked.root, &forked.second.root].map(|root| hex::encode(root));
+    let first = forked.first.size;
+    let mut text = match lang {
+        Lang::Ko => format!(
+            "확인됨: 로그 {origin}의 키가 서로 다른 두 로그에 서명했습니다\n  앞 {at}건의 루트가 하나는 {one}\n  다른 하나는            {other}\n  \
+             첫째는 {first}건, 둘째는 {at}건의 체크포인트입니다. 둘 다 참일 수 없습니다."
+        ),
+        Lang::En => format!(
+            "OK: it proves that the key of log {origin} signed two different logs\n  root of the first {at} entries in one  {one}\n  \
+             and in the other                  {other}\n  \
+             The first checkpoint is of {first} entries, the second of {at}. Both cannot be true."
+        ),
+    };
+    for (name, of, time) in &forked.witnesses {
+        let which = if *of == forked.first { lang.pick("첫째", "first ") } else { lang.pick("둘째", "second") };
+        text.push_str(&format!("\n  {} {which} {name} {}", lang.pick("증인", "witness"), moment(*time)));
+    }
+    text
+}
