@@ -30,7 +30,7 @@ pub struct Witnesses {
 struct Post {
     name: String,
     key: VerifierKey,
-    jobs: mpsc::Sender<Arc<Job>>,
+    jobs: mpsc::SyncSender<Arc<Job>>,
     /// It has a job and has not answered.
     busy: bool,
     /// Its newest cosignature: the note's three lines, and the line.
@@ -54,7 +54,7 @@ impl Post {
 
     /// Whether it has been given the job.
     fn take(&mut self, job: &Arc<Job>, now: Instant) -> bool {
-        self.busy = !self.rests(now) && self.jobs.send(job.clone()).is_ok();
+        self.busy = !self.rests(now) && self.jobs.try_send(job.clone()).is_ok();
         self.busy
     }
 
@@ -78,7 +78,8 @@ impl Witnesses {
             let fault = |why| PolicyFault { line: witness.line, why };
             let url = witness.url.as_deref().unwrap_or_default();
             let asker = Asker::new(url, witness.key.clone()).map_err(fault)?;
-            let (jobs, given) = mpsc::channel::<Arc<Job>>();
+            // One job at most waits for it, however long it hangs.
+            let (jobs, given) = mpsc::sync_channel::<Arc<Job>>(1);
             let told = told.clone();
             let work = move || {
                 let mut asker = asker;

@@ -52,13 +52,13 @@ fn said(forked: &Forked, lang: Lang) -> String {
     let first = forked.first.size;
     let mut text = match lang {
         Lang::Ko => format!(
-            "확인됨: 로그 {origin}의 키가 서로 다른 두 로그에 서명했습니다\n  앞 {at}건의 루트가 하나는 {one}\n  다른 하나는            {other}\n  \
-             첫째는 {first}건, 둘째는 {at}건의 체크포인트입니다. 둘 다 참일 수 없습니다."
+            "확인됨: 로그 {origin}의 키가 서로 다른 두 로그에 서명했습니다\n  첫째 {first}건, 그 가운데 앞 {at}건의 루트 {one}\n  \
+             둘째 {at}건, 그 루트 {other}\n  둘 다 참일 수 없습니다."
         ),
         Lang::En => format!(
-            "OK: it proves that the key of log {origin} signed two different logs\n  root of the first {at} entries in one  {one}\n  \
-             and in the other                  {other}\n  \
-             The first checkpoint is of {first} entries, the second of {at}. Both cannot be true."
+            "OK: it proves that the key of log {origin} signed two different logs\n  \
+             first:  {first} entries, root of the first {at} of them {one}\n  \
+             second: {at} entries, root {other}\n  Both cannot be true."
         ),
     };
     for (name, of, time) in &forked.witnesses {
