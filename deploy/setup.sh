@@ -1,5 +1,5 @@
 #!/bin/sh
-# What a machine needs for jindo, one part at a time: needs | nats-server | cargo-deny | python | go. Each part does nothing
+# What a machine needs for jindo, one part at a time: needs | nats-server | cargo-deny | python | witness | go. Each does nothing
 # where it is done already, and says in one line what is missing. Writes to .cache only; never touches a running service.
 set -eu
 cd "$(dirname "$0")/.."
@@ -85,6 +85,17 @@ python() {
     echo "setup: $cache/python"
 }
 
+# As `python`, into another folder: its packages are no part of the example. Python 3.11 has all it uses.
+witness() {
+    stamp="$cache/witness/.$(cksum <deploy/witness.txt | tr ' ' -)"
+    [ -e "$stamp" ] && PYTHONPATH="$cache/witness" python3 -c 'import aics_witness' 2>/dev/null && return
+    rm -rf "$cache/witness"
+    python3 -m pip install --quiet --disable-pip-version-check --no-input --ignore-requires-python --no-deps \
+        --target "$cache/witness" --requirement deploy/witness.txt || fail "the witness of the tests could not be fetched"
+    touch "$stamp"
+    echo "setup: $cache/witness"
+}
+
 # Go with the library that reads logs of this kind: tests hold ours against it.
 go_tools() {
     have go && [ -d /usr/share/gocode/src/golang.org/x/mod/sumdb/tlog ] && return
@@ -98,6 +109,7 @@ needs) needs ;;
 nats-server) nats_server ;;
 cargo-deny) cargo_deny ;;
 python) python ;;
+witness) witness ;;
 go) go_tools ;;
-*) fail "give one of: needs nats-server cargo-deny python go" ;;
+*) fail "give one of: needs nats-server cargo-deny python witness go" ;;
 esac

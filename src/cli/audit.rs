@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::exit::{Exit, could, usage};
 use super::{Context, out, progress};
 use crate::audit::{AuditFault, Options};
-use crate::limits::CHECKPOINT_BYTES_MAX;
+use crate::limits::{AUDIT_FINDINGS_MAX, CHECKPOINT_BYTES_MAX};
 use crate::sign::hex;
 
 /// Verify a log folder offline: entries, signatures, verdicts, figures, checkpoints
@@ -16,6 +16,7 @@ use crate::sign::hex;
 Examples:
   jindo audit --log ./log --genesis 6f3a…            everything, against the hash you were given of entry 0
   jindo audit --log ./log --since last-year.txt      also: does a checkpoint you kept still hold?
+  jindo audit --log ./log --receipts from-keco/      also: is what agencies hold receipts of still there, unchanged?
   jindo audit --log ./log --sample 20 --seed 2026    also draw 20 accepted reports anyone can draw again
   jindo audit --log ./log --evidence ./papers --json
 
@@ -30,6 +31,12 @@ pub struct Args {
     /// A signed checkpoint you kept from earlier (repeatable)
     #[arg(long, value_name = "FILE")]
     since: Vec<PathBuf>,
+    /// Receipts that agencies gave you: files, or folders with *.tlog-proof such as <outbox>/receipts (repeatable)
+    #[arg(long, value_name = "DIR_OR_FILE", num_args = 1..)]
+    receipts: Vec<PathBuf>,
+    /// Findings of one kind told in full; further ones are counted [default: 100]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=AUDIT_FINDINGS_MAX))]
+    findings: Option<u64>,
     /// Draw so many accepted reports for closer inspection
     #[arg(long, value_name = "N", requires = "seed")]
     sample: Option<usize>,
@@ -61,6 +68,8 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         log: super::journal::folder(args.log.as_deref(), context),
         genesis,
         since: args.since.iter().map(named).collect::<anyhow::Result<_>>()?,
+        receipts: args.receipts,
+        findings: args.findings,
         signatures: !args.no_signatures,
         evidence: args.evidence,
         sample: args.sample.zip(args.seed),
