@@ -349,5 +349,9 @@ pub const AUDIT_BATCH_BUNDLES: usize = 16;
 pub const AUDIT_BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// Findings of one kind that an audit keeps with their details; further ones are counted.
 pub const AUDIT_FINDINGS_KEPT: u64 = 100;
+/// Receipts that one audit takes: some hundred bytes of memory each.
+pub const AUDIT_RECEIPTS_MAX: usize = 250_000;
+/// Findings of one kind that an auditor may ask for in full: some hundred bytes of memory each.
+pub const AUDIT_FINDINGS_MAX: u64 = 100_000;
 /// Bytes of a checkpoint file: three lines and a signature for each of a few dozen witnesses.
 pub const CHECKPOINT_BYTES_MAX: u64 = 64 * 1024;

@@ -2,8 +2,9 @@
 //!
 //! Everything the folder claims is made anew from the entries: the tree and each tile ([`tree`]), every root that was ever
 //! signed ([`heads`]), every signature and what an entry alone decides ([`entries`], all cores), every verdict and state
-//! digest ([`judge`], in order), keys and chains ([`keys`]), cosignatures of outsiders ([`witnesses`]). What is wrong becomes a [`report::Finding`]; an audit goes on
-//! behind it and names everything. Trusted from outside: the SHA-256 of entry 0, and checkpoints the auditor kept.
+//! digest ([`judge`], in order), keys and chains ([`keys`]), cosignatures of outsiders ([`witnesses`]). What is wrong becomes
+//! a [`report::Finding`]; an audit goes on behind it and names everything. Trusted from outside: the SHA-256 of entry 0,
+//! checkpoints the auditor kept, and receipts that agencies hold ([`receipts`]).
 //!
 //! Memory is bounded: three batches of entries, and read models of its own in a scratch folder that is removed.
 
@@ -15,6 +16,7 @@ pub mod heads;
 pub mod judge;
 pub mod keys;
 mod opening;
+pub mod receipts;
 pub mod report;
 pub mod sample;
 pub mod tree;
@@ -26,6 +28,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use crate::admit::screen::{Trust, screen};
 use crate::catalogue::registry::Registry;
+use crate::limits::AUDIT_RECEIPTS_MAX;
 use crate::log::checkpoint::CheckpointFault;
 use crate::log::entry::leaf_hash;
 use crate::log::folder::{FolderFault, LogFolder, TileTree};
@@ -40,6 +43,7 @@ use crate::sign::hex;
 use entries::{Batch, Entries};
 use heads::{By, Heads};
 use judge::Judge;
+use receipts::Receipts;
 use report::{Finding, Report};
 use sample::Sample;
 use tree::TreeCheck;
@@ -56,6 +60,10 @@ pub struct Options {
     pub since: Vec<(String, String)>,
     /// Whose cosignatures the checkpoints must carry.
     pub policy: Option<Policy>,
+    /// Receipts that agencies hold: files, or folders such as an outbox keeps.
+    pub receipts: Vec<PathBuf>,
+    /// Findings of one kind told in full; [`AUDIT_FINDINGS_KEPT`](crate::limits::AUDIT_FINDINGS_KEPT) unless given.
+    pub findings: Option<u64>,
     /// Verify signatures. Without, verdicts about signatures are taken from the log.
     pub signatures: bool,
     /// A folder of evidence files.
@@ -94,6 +102,12 @@ pub enum AuditFault {
         /// Why.
         fault: CheckpointFault,
     },
+    /// More receipts than one audit takes.
+    #[error("{found} receipts or more are too many at once: give them in parts, at most {AUDIT_RECEIPTS_MAX} an audit")]
+    Receipts {
+        /// Found before it was given up.
+        found: usize,
+    },
     /// The log's key in entry 0.
     #[error("entry 0 names no key of the log: {0}")]
     Key(NoteFault),
@@ -108,7 +122,8 @@ pub enum AuditFault {
 /// [`AuditFault`]: it could not be checked. What is wrong with the log is in the report.
 pub fn run(options: &Options, progress: &mut dyn FnMut(u64, u64)) -> Result<Report, AuditFault> {
     let folder = LogFolder::new(&options.log);
-    let mut report = Report { signatures_asked: options.signatures, ..Report::default() };
+    let mut report =
+        Report { signatures_asked: options.signatures, findings_kept: options.findings, ..Report::default() };
     let note = folder.checkpoint()?.ok_or_else(|| AuditFault::NoCheckpoint(options.log.clone()))?;
     let (keys, checkpoint) = opening::opening(&folder, &note, options, &mut report)?;
     report.size = checkpoint.head.size;
@@ -127,6 +142,7 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(u64, u64)) -> Result<Repo
     witnessed.seal();
     forks::kept(&folder, &keys, &mut report);
     forks::given(&folder, &keys, &note, &options.since, &mut report);
+    let receipts = Receipts::read(&options.receipts, &keys, &mut report)?;
     files::strangers(&folder, report.size, &mut report).map_err(|error| io_fault(&options.log, error))?;
     let scratch = match &options.scratch {
         Some(dir) => tempfile::tempdir_in(dir).map_err(|error| io_fault(dir, error))?,
@@ -138,6 +154,7 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(u64, u64)) -> Result<Repo
         tree: TreeCheck::new(&folder),
         heads,
         witnessed,
+        receipts,
         judge: Judge::new(scratch.path(), trust)?,
         sample: options.sample.as_ref().map_or_else(|| Sample::new("", 0), |(n, seed)| Sample::new(seed, *n)),
         trust,
@@ -156,6 +173,7 @@ struct Audit<'a> {
     tree: TreeCheck<'a>,
     heads: Heads,
     witnessed: Witnessed<'a>,
+    receipts: Receipts,
     judge: Judge,
     sample: Sample,
     trust: Trust,
@@ -193,12 +211,15 @@ impl Audit<'_> {
         report.root = hex::encode(&self.tree.root());
         self.tail(options, report)?;
         self.heads.finish(self.folder, self.tree.size(), report);
+        self.receipts.finish(self.folder, self.tree.size(), report);
         let now = self.judge.registry().clone();
         report.origin.clone_from(&now.origin);
         opening::keys_hold(keys, &now, size, report);
         let authorities: Vec<String> =
             now.agencies.keys().filter(|code| now.is_authority(code)).map(ToString::to_string).collect();
         heads::seen(&self.judge.seen, self.folder, size, &authorities, report);
+        let held = [report.held_since, report.held_receipts];
+        report.held_outside = held.into_iter().flatten().fold(report.seen_size, u64::max);
         self.sample.finish(report);
         self.witnessed.finish(report);
         if let Some(folder) = &options.evidence {
@@ -213,6 +234,8 @@ impl Audit<'_> {
         for checked in batch.entries {
             self.tree.push(checked.leaf, report);
             let tree = &self.tree;
+            self.receipts.entry(checked.index, checked.leaf, checked.entry.as_ref().map(|(entry, _)| entry), report);
+            self.receipts.head(tree.size(), || tree.root(), report);
             self.heads.meet(tree.size(), || tree.root(), report);
             checked.findings.into_iter().for_each(|finding| report.find(finding));
             let Some((entry, screened)) = checked.entry else { continue };

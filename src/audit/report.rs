@@ -30,6 +30,13 @@ pub struct Report {
     pub checkpoints: u64,
     /// Largest size of a checkpoint given by the auditor that holds.
     pub held_since: Option<u64>,
+    /// Receipts given that hold by themselves.
+    pub receipts: u64,
+    /// Largest size of a checkpoint in a receipt that holds against the log.
+    pub held_receipts: Option<u64>,
+    /// Entries below this cannot change without contradicting somebody outside: the largest of `seen_size`, `held_since` and
+    /// `held_receipts`.
+    pub held_outside: u64,
     /// Claims of having seen a checkpoint, in signed reports.
     pub seen: u64,
     /// The largest size that an agency other than the publishing authority claims to have seen, and holds.
@@ -60,10 +67,13 @@ pub struct Report {
     pub witnesses: Option<Witnessing>,
     /// What proves that a checkpoint the auditor gave is of another log by the same key.
     pub forks: Vec<Offered>,
-    /// What is wrong, in the order of entries where it has one. At most [`AUDIT_FINDINGS_KEPT`].
+    /// What is wrong, in the order of entries where it has one: of each code at most [`AUDIT_FINDINGS_KEPT`], or as asked for.
     pub findings: Vec<Finding>,
     /// All findings, kept or not, by code.
     pub found: BTreeMap<&'static str, u64>,
+    /// Findings of one code that are kept, where another number than [`AUDIT_FINDINGS_KEPT`] was asked for.
+    #[serde(skip)]
+    pub findings_kept: Option<u64>,
 }
 
 /// What one agency did.
@@ -237,11 +247,11 @@ impl Finding {
 }
 
 impl Report {
-    /// Adds a finding; beyond [`AUDIT_FINDINGS_KEPT`] of one code it is counted only.
+    /// Adds a finding; beyond [`AUDIT_FINDINGS_KEPT`] of one code, or what was asked for, it is counted only.
     pub fn find(&mut self, finding: Finding) {
         let count = self.found.entry(finding.code).or_default();
         *count += 1;
-        if *count <= AUDIT_FINDINGS_KEPT {
+        if *count <= self.findings_kept.unwrap_or(AUDIT_FINDINGS_KEPT) {
             self.findings.push(finding);
         }
     }

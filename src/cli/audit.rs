@@ -8,7 +8,7 @@ use super::exit::{Exit, could, file, usage};
 use super::{Context, out, progress};
 use crate::audit::report::Report;
 use crate::audit::{AuditFault, Options};
-use crate::limits::CHECKPOINT_BYTES_MAX;
+use crate::limits::{AUDIT_FINDINGS_MAX, CHECKPOINT_BYTES_MAX};
 use crate::sign::hex;
 
 /// Verify a log folder offline: entries, signatures, verdicts, figures, checkpoints
@@ -18,6 +18,7 @@ Examples:
   jindo audit --log ./log --genesis 6f3a…            everything, against the hash you were given of entry 0
   jindo audit --log ./log --since last-year.txt      also: does a checkpoint you kept still hold?
   jindo audit --log ./log --policy witnesses.policy  also: did enough outside witnesses cosign it, and when?
+  jindo audit --log ./log --receipts from-keco/      also: is what agencies hold receipts of still there, unchanged?
   jindo audit --log ./log --sample 20 --seed 2026    also draw 20 accepted reports anyone can draw again
   jindo audit --log ./log --evidence ./papers --json
 
@@ -38,6 +39,12 @@ pub struct Args {
     /// Folder for what proves that a checkpoint given with --since is of another log by the same key
     #[arg(long, value_name = "DIR", requires = "since")]
     conflicts: Option<PathBuf>,
+    /// Receipts that agencies gave you: files, or folders with *.tlog-proof such as <outbox>/receipts (repeatable)
+    #[arg(long, value_name = "DIR_OR_FILE", num_args = 1..)]
+    receipts: Vec<PathBuf>,
+    /// Findings of one kind told in full; further ones are counted [default: 100]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=AUDIT_FINDINGS_MAX))]
+    findings: Option<u64>,
     /// Draw so many accepted reports for closer inspection
     #[arg(long, value_name = "N", requires = "seed")]
     sample: Option<usize>,
@@ -70,6 +77,8 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         genesis,
         since: args.since.iter().map(named).collect::<anyhow::Result<_>>()?,
         policy: args.policy.as_deref().map(super::verify::policy).transpose()?,
+        receipts: args.receipts,
+        findings: args.findings,
         signatures: !args.no_signatures,
         evidence: args.evidence,
         sample: args.sample.zip(args.seed),

@@ -1,9 +1,10 @@
-//! The few writes the log folder is made of, behind a trait, so that tests can fail each of them.
+//! The few writes the log folder is made of, behind traits, so that tests can fail each of them.
 //!
 //! A file appears under its name whole, and is on disk when a call returns; folders on the way are made and synced too.
 
 use std::{
     collections::BTreeSet,
+    fmt,
     fs::{self, File},
     io::{self, Write as _},
     os::unix::fs::FileExt as _,
@@ -35,9 +36,45 @@ pub trait Disk: Send {
     fn remove_folder(&mut self, path: &Path) -> io::Result<()>;
 }
 
+/// Writes to a file that stays open, the tail: behind a trait for the same reason.
+pub trait Appends: fmt::Debug + Send {
+    /// Writes bytes from a place on.
+    ///
+    /// # Errors
+    /// The system's. Any part of the bytes may be there then.
+    fn write(&mut self, file: &File, bytes: &[u8], place: u64) -> io::Result<()>;
+
+    /// Returns when everything written to the file is on disk.
+    ///
+    /// # Errors
+    /// The system's. Nobody knows what is on disk then.
+    fn sync(&mut self, file: &File) -> io::Result<()>;
+
+    /// Gives a file another's name, and returns when that is on disk.
+    ///
+    /// # Errors
+    /// The system's. Either file may be under the name then.
+    fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()>;
+}
+
 /// The file system.
 #[derive(Debug, Default)]
 pub struct Files;
+
+impl Appends for Files {
+    fn write(&mut self, file: &File, bytes: &[u8], place: u64) -> io::Result<()> {
+        file.write_all_at(bytes, place)
+    }
+
+    fn sync(&mut self, file: &File) -> io::Result<()> {
+        file.sync_data()
+    }
+
+    fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)?;
+        sync_folder(parent(to))
+    }
+}
 
 fn parent(path: &Path) -> &Path {
     path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))

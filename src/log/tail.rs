@@ -31,6 +31,7 @@ use self::{
     segment::Segment,
 };
 use super::{
+    disk::{Appends, Files},
     entry_parse::peek,
     folder::{CHECKPOINT, FolderFault, LogFolder},
 };
@@ -169,6 +170,7 @@ pub struct Tail {
     recorded_max: Time,
     size: Arc<AtomicU64>,
     poisoned: bool,
+    disk: Box<dyn Appends>,
 }
 
 impl Tail {
@@ -180,6 +182,14 @@ impl Tail {
     /// # Errors
     /// [`TailFault`]: another writer, no access, a damaged middle. Nothing is changed then.
     pub fn open(dir: &Path) -> Result<(Self, Opened), TailFault> {
+        Self::open_on(dir, Box::new(Files))
+    }
+
+    /// As [`Tail::open`]; what it writes from then on goes by way of `disk`.
+    ///
+    /// # Errors
+    /// As [`Tail::open`].
+    pub fn open_on(dir: &Path, disk: Box<dyn Appends>) -> Result<(Self, Opened), TailFault> {
         std::fs::create_dir_all(dir).map_err(|error| TailFault::io("make", dir, error))?;
         let lock = lock(&dir.join(FILE_LOCK))?;
         let path = dir.join(FILE_TAIL);
@@ -214,6 +224,7 @@ impl Tail {
             recorded_max: maker.recorded_max,
             size: Arc::new(AtomicU64::new(size)),
             poisoned: false,
+            disk,
         };
         Ok((tail, Opened { size, torn_bytes: length.saturating_sub(end) }))
     }
@@ -273,11 +284,12 @@ impl Tail {
         let segment = self.segment();
         self.check_place(&segment)?;
         let place = segment.place(self.end).ok_or_else(|| TailFault::Moved(self.path.clone()))?;
-        let append = |file: &File| file.write_all_at(&frames, place);
-        segment.file().and_then(append).map_err(|error| TailFault::io("append to", &self.path, error))?;
-        segment.file().and_then(File::sync_data).map_err(|error| TailFault::io("sync", &self.path, error))?;
+        let append = segment.file().and_then(|file| self.disk.write(file, &frames, place));
+        append.map_err(|error| TailFault::io("append to", &self.path, error))?;
+        let sync = segment.file().and_then(|file| self.disk.sync(file));
+        sync.map_err(|error| TailFault::io("sync", &self.path, error))?;
         // Rows follow the sync: readers find no entry that a crash could still take back.
-        let write = self.index.write_all_at(&rows, size * ROW);
+        let write = self.disk.write(&self.index, &rows, size * ROW);
         write.map_err(|error| TailFault::io("append to", &self.index_path, error))?;
         self.end += frames.len() as u64;
         self.recorded_max = recorded_max;

@@ -22,7 +22,7 @@ use crate::catalogue::registry::Registry;
 use crate::event::Time;
 use crate::limits::{COMMIT_MESSAGES_MAX, STATE_DIGEST_EVERY};
 use crate::log::entry::{Entry, Kept};
-use crate::log::tail::{LogReader, Tail};
+use crate::log::tail::{LogReader, Opened, Tail};
 use crate::store::Reader;
 
 /// The writer of one ledger.
@@ -57,7 +57,19 @@ impl Core {
         messages_max: usize,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Self, Halt> {
-        let (tail, opened) = Tail::open(log)?;
+        Self::open_on(Tail::open(log)?, store, messages_max, progress)
+    }
+
+    /// As [`Core::open_with`], over a tail that was opened by the caller.
+    ///
+    /// # Errors
+    /// As [`Core::open`].
+    pub fn open_on(
+        (tail, opened): (Tail, Opened),
+        store: &Path,
+        messages_max: usize,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Self, Halt> {
         if opened.torn_bytes > 0 {
             tracing::warn!(bytes = opened.torn_bytes, "cut an unfinished append off the log's end");
         }

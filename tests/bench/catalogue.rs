@@ -7,12 +7,13 @@ use jindo::event::governance::{AgencyRegistered, LedgerCreated, SchemaRegistered
 use jindo::event::schema::embedded;
 use jindo::event::subject::Channel;
 use jindo::event::{Text, Time};
+use jindo::projector::bootstrap::vkey;
 use jindo::stream::Outgoing;
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::signer::{ORIGIN, Signer, pair};
+use crate::signer::{ORIGIN, Signer, log_key, pair};
 
 /// Agencies that report.
 pub const AGENCIES: usize = 40;
@@ -32,7 +33,7 @@ pub fn founding() -> (Vec<Outgoing>, Vec<String>) {
     let mut founder = Founder { signer: Signer::new(AUTHORITY, key), messages: Vec::new() };
     let created = LedgerCreated {
         origin: ORIGIN.to_owned(),
-        log_key: String::new(),
+        log_key: vkey(ORIGIN, &log_key()),
         authorities: vec![authority],
         rules: 1,
         simulated: true,

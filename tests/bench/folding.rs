@@ -8,14 +8,18 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use jindo::event::Day;
+use jindo::log::publish::{Fence, Nobody};
+use jindo::projector::beat::Beat;
 use jindo::projector::run::{self, Ledger, Projector};
 use jindo::projector::shared::{Health, Shared};
 use jindo::store::moment::At;
 use jindo::store::progress::{self, Moment};
+use jindo::stream::fence::NatsFence;
 use serde::{Deserialize, Serialize};
 
 use crate::intake::{STREAM, connect};
 use crate::random::Random;
+use crate::signer::log_key;
 
 /// First word of the child's arguments.
 pub const VERB: &str = "--fold";
@@ -33,6 +37,8 @@ pub struct Task {
     pub sizes: Vec<u64>,
     /// Whether to read as of random moments in the end.
     pub reads: bool,
+    /// Whether the log's beat goes along: tiles, fence and checkpoints.
+    pub beats: bool,
 }
 
 /// What it found.
@@ -48,6 +54,8 @@ pub struct Found {
     pub pause_ms: u64,
     /// As-of reads, if asked for.
     pub reads: Vec<Reads>,
+    /// Seconds until a checkpoint covered the last entry, where the beat went along.
+    pub proven: Option<f64>,
 }
 
 /// How it stood at one size.
@@ -96,6 +104,10 @@ pub async fn fold(task: Task) {
     let memory = Memory::watch();
     let start = Instant::now();
     let projector = Projector::start(core, link, ledger).await.expect("the projector starts");
+    let beat = match task.beats {
+        true => Some(beat(&task, &projector.shared).await),
+        false => None,
+    };
     let (mut sizes, mut health) = (projector.shared.sizes(), projector.shared.health());
     let (mut notes, mut pause, mut last) = (Vec::new(), Duration::ZERO, start);
     while notes.len() < task.sizes.len() {
@@ -111,6 +123,15 @@ pub async fn fold(task: Task) {
             notes.push(Note { seconds, resident: resident(), peak: memory.peak() });
         }
     }
+    let mut proven = None;
+    if let Some(beat) = beat {
+        let size = *task.sizes.last().expect("a size");
+        while projector.shared.proven_size() < size {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        proven = Some(start.elapsed().as_secs_f64());
+        tokio::task::spawn_blocking(|| beat.stop()).await.expect("the beat ends");
+    }
     let reader = projector.shared.reader();
     let records = reader.position().records;
     let refused = reader.refused(0, 1_000).expect("refused reports are read");
@@ -120,8 +141,19 @@ pub async fn fold(task: Task) {
     let reads = if task.reads { as_of(&projector.shared) } else { Vec::new() };
     projector.stop().await.expect("the projector stops");
     let pause_ms = pause.as_millis() as u64;
-    let found = Found { notes, records, refused: refused.len() as u64, pause_ms, reads };
+    let found = Found { notes, records, refused: refused.len() as u64, pause_ms, reads, proven };
     println!("{}", serde_json::to_string(&found).expect("plain data"));
+}
+
+/// The beat as `jindo run` starts it, fenced at NATS.
+async fn beat(task: &Task, shared: &Shared) -> Beat {
+    let link = connect(&task.url, &task.key).await;
+    let handle = tokio::runtime::Handle::current();
+    let fence =
+        Box::new(move |origin: &str| -> Box<dyn Fence> { Box::new(NatsFence::new(handle, link, STREAM, origin)) });
+    let folder = task.data.join("log");
+    Beat::start(shared.clone(), &folder, Box::new(|| Ok(vec![Arc::new(log_key())])), fence, Box::new(Nobody))
+        .expect("the beat starts")
 }
 
 /// Samples this process's memory.

@@ -21,6 +21,11 @@ pub fn pair(number: u64) -> KeyPair {
     KeyPair::from_seed(&key.seed().expect("a seed")).expect("its own seed")
 }
 
+/// The log's key.
+pub fn log_key() -> KeyPair {
+    pair(u64::MAX - 1)
+}
+
 /// One publishing process.
 pub struct Signer {
     agency: String,

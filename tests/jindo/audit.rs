@@ -1,6 +1,7 @@
 //! `jindo audit` against an operator who holds the log's key but no agency's: whatever was seen by an honest agency cannot
 //! change unnoticed; what lies above needs a checkpoint kept from earlier. And against damage, byte by byte.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ use crate::gocheck::Alone;
 use crate::ledger::{ORIGIN, Signer, TestLedger, copy_folder, noon};
 
 /// Publishes a checkpoint over everything in the tail.
-fn publish(log: &Path, fence: &mut Alone, now: Time) -> Checkpoint {
+pub fn publish(log: &Path, fence: &mut Alone, now: Time) -> Checkpoint {
     publish_with(log, fence, &mut Nobody, now)
 }
 
@@ -48,14 +49,16 @@ pub fn publish_with(log: &Path, fence: &mut Alone, cosigners: &mut dyn Cosigners
 }
 
 /// An honest log: ten reports, a checkpoint, five more, one of `kiat` that has seen it, ten more, a checkpoint.
-struct Honest {
-    dir: TempDir,
-    genesis: [u8; 32],
+pub struct Honest {
+    pub dir: TempDir,
+    pub genesis: [u8; 32],
     /// What `kiat` saw.
-    seen: u64,
-    size: u64,
+    pub seen: u64,
+    pub size: u64,
     /// The newest signed checkpoint, as an auditor would keep it.
-    kept: String,
+    pub kept: String,
+    /// Every key, with its place in its chain.
+    pub signers: BTreeMap<String, Signer>,
 }
 
 pub fn charger(ledger: &mut TestLedger, agency: &str, number: u64) {
@@ -63,7 +66,12 @@ pub fn charger(ledger: &mut TestLedger, agency: &str, number: u64) {
     ledger.accept(agency, "charger.installed.v1", data, noon("2026-03-02"));
 }
 
-fn honest() -> Honest {
+pub fn honest() -> Honest {
+    honest_with(|_| {})
+}
+
+/// The same, and more before its last five reports.
+pub fn honest_with(more: impl Fn(&mut TestLedger)) -> Honest {
     let mut ledger = TestLedger::new();
     let mut fence = Alone::default();
     for number in 1..=10 {
@@ -85,13 +93,17 @@ fn honest() -> Honest {
     );
     ledger.seen = None;
     for number in 1..=10 {
+        if number == 6 {
+            more(&mut ledger);
+        }
         charger(&mut ledger, "keco", 100 + number);
     }
     ledger.close();
     let size = publish(&log, &mut fence, ledger.recorded).head.size;
     let genesis = hex::sha256(&LogReader::open(&log).unwrap().read(0).unwrap());
     let kept = LogFolder::new(&log).checkpoint().unwrap().unwrap();
-    Honest { dir: ledger.into_folder(), genesis, seen: seen.size, size, kept }
+    let signers = ledger.signers.clone();
+    Honest { dir: ledger.into_folder(), genesis, seen: seen.size, size, kept, signers }
 }
 
 pub fn options(log: PathBuf, genesis: [u8; 32]) -> Options {
@@ -144,7 +156,7 @@ fn an_honest_log_holds() {
 }
 
 /// What the operator does, where, what the audit says, and the entry it names.
-type Attack<'a> = (&'a str, Box<dyn Fn(&mut Vec<Entry>) + 'a>, &'a str);
+pub type Attack<'a> = (&'a str, Box<dyn Fn(&mut Vec<Entry>) + 'a>, &'a str);
 
 #[test]
 fn an_operator_with_the_logs_key_is_found_below_what_an_agency_saw() {

@@ -214,6 +214,12 @@ fn receipts_are_pulled_kept_and_verify_offline() {
     let own = outbox.join("receipts/1.tlog-proof").to_str().unwrap().to_owned();
     let key = std::fs::read_to_string(&vkey).unwrap();
     assert!(folder.run(&["verify", &own, "--vkey", key.trim_end()]).status.success());
+    // What the outbox keeps and what was fetched, held against the whole log.
+    let genesis = std::fs::read_to_string(folder.data().join("genesis")).unwrap();
+    let kept = outbox.to_str().unwrap();
+    let (exit, report) = folder.json(&["audit", "--genesis", genesis.trim(), "--receipts", kept, &file]);
+    assert_eq!((exit, &report["receipts"]), (0, &json!(2)), "{report}");
+    assert!(report["held_outside"].as_u64().unwrap() > index, "{report}");
     let text = std::fs::read_to_string(&file).unwrap();
     let altered = folder.beside("altered.tlog-proof").to_str().unwrap().to_owned();
     std::fs::write(&altered, text.replacen(&format!("\nindex {index}\n"), &format!("\nindex {}\n", index - 1), 1))

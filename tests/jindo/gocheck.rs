@@ -77,7 +77,7 @@ fn log(size: u64) -> TempDir {
 }
 
 /// Runs the program on a folder; whether it found everything right, and what it said.
-fn check(folder: &Path) -> (bool, String) {
+pub fn check(folder: &Path) -> (bool, String) {
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/go/checklog.go");
     let out = Command::new("go")
         .args(["run", program.to_str().unwrap(), folder.to_str().unwrap()])

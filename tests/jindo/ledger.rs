@@ -186,6 +186,13 @@ impl TestLedger {
         ledger
     }
 
+    /// A ledger that knows chargers and little else: it opens fast.
+    pub fn slight() -> Self {
+        let mut ledger = TestLedger::empty();
+        founding::found_slight(&mut ledger);
+        ledger
+    }
+
     /// A folder without any entry.
     pub fn empty() -> Self {
         let names = AGENCIES.iter().map(|(code, _)| *code).chain([AUTHORITY]);

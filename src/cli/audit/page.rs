@@ -203,10 +203,13 @@ impl Page<'_> {
             self.line(&ko, &format!("It agrees with the checkpoint the auditor kept, of {since} entries."));
         }
         self.witnesses();
-        self.line(
-            "그보다 뒤는 기관의 접수증이나 보관해 둔 체크포인트와 대조해야 증명됩니다.",
-            "What lies above needs an agency's receipt, or a checkpoint kept from earlier, to be proven.",
-        );
+        if let Some(held) = report.held_receipts.map(count) {
+            let receipts = count(report.receipts);
+            let ko = format!("받은 접수증 {receipts}건 가운데 체크포인트 {held}건까지의 것이 로그와 일치합니다.");
+            let en = "of them the newest that holds rests on a checkpoint of";
+            self.line(&ko, &format!("{receipts} receipts were given: {en} {held} entries."));
+        }
+        self.above();
         let unproven = count(report.unproven);
         if report.unproven > 0 {
             let ko = format!("체크포인트에 아직 들지 않은 기록 {unproven}건은 판정만 확인했습니다.");
@@ -219,6 +222,24 @@ impl Page<'_> {
             let en = "recorded over 5 minutes before they were signed: a clock is wrong, or a time was put back.";
             self.line(&ko, &format!("{early} entries were {en}"));
         }
+    }
+
+    /// What nobody outside can vouch for, said plainly.
+    fn above(&mut self) {
+        let (size, held) = (self.report.size, self.report.held_outside);
+        let told = count(held);
+        if held >= size {
+            let ko = format!("공개된 기록 {told}건 전부가 운영자 밖에서 확인됩니다.");
+            return self.line(&ko, &format!("All {told} published entries are held from outside the operator."));
+        }
+        let above = count(size - held);
+        let ko = format!(
+            "{told}번부터의 기록 {above}건은 운영자의 말뿐입니다: 기관의 접수증이나 전에 보관한 체크포인트와 대조해야 증명됩니다."
+        );
+        let en = format!(
+            "The {above} entries from {told} on rest on the operator's word: what lies above it needs an agency's receipt or an older checkpoint."
+        );
+        self.line(&ko, &en);
     }
 
     fn agencies(&mut self) {

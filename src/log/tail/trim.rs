@@ -6,7 +6,8 @@
 
 use std::{
     fs::File,
-    io::{self, Write as _},
+    io,
+    ops::Range,
     path::Path,
     sync::{Arc, PoisonError},
 };
@@ -15,7 +16,7 @@ use super::{Tail, TailFault, frame::HEAD, rows::entry_at, segment::Segment, segm
 use crate::{
     event::Time,
     limits::{TAIL_READ_BYTES, TAIL_TRIM_BYTES},
-    log::{folder::LogFolder, tile::WIDTH},
+    log::{disk::Appends, folder::LogFolder, tile::WIDTH},
 };
 
 impl Tail {
@@ -49,12 +50,13 @@ impl Tail {
         let recorded_max = rows.get(base - 1)?.recorded_max;
         let dir = self.path.parent().unwrap_or(Path::new("."));
         let fresh = dir.join("tail.new");
-        let fault = |error| TailFault::io("cut", &self.path, error);
-        copy(&segment, start, self.end, &header(base, start, recorded_max), &fresh).map_err(fault)?;
+        let path = self.path.clone();
+        let fault = |error| TailFault::io("cut", &path, error);
+        copy(&mut *self.disk, &segment, start..self.end, &header(base, start, recorded_max), &fresh).map_err(fault)?;
         let cut = Segment::open(File::options().read(true).write(true), &fresh)?;
         // From here on nobody knows which of the two a crash would leave under the name, until the folder is synced.
         self.poisoned = true;
-        std::fs::rename(&fresh, &self.path).and_then(|()| File::open(dir)?.sync_all()).map_err(fault)?;
+        self.disk.rename(&fresh, &self.path).map_err(fault)?;
         self.poisoned = false;
         *self.place.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(cut);
         Ok(true)
@@ -79,19 +81,19 @@ impl Tail {
     }
 }
 
-/// Writes a header and the frames from `start` to `end` to a new file, on disk when it returns.
-fn copy(segment: &Segment, start: u64, end: u64, header: &[u8], fresh: &Path) -> io::Result<()> {
-    let mut file = File::create(fresh)?;
-    file.write_all(header)?;
+/// Writes a header and the frames between two offsets to a new file, on disk when it returns.
+fn copy(disk: &mut dyn Appends, segment: &Segment, frames: Range<u64>, header: &[u8], fresh: &Path) -> io::Result<()> {
+    let file = File::create(fresh)?;
+    disk.write(&file, header, 0)?;
     let mut buffer = vec![0; TAIL_READ_BYTES];
-    let mut offset = start;
-    while offset < end {
-        let piece = usize::try_from(end - offset).unwrap_or(usize::MAX).min(buffer.len());
+    let mut offset = frames.start;
+    while offset < frames.end {
+        let piece = usize::try_from(frames.end - offset).unwrap_or(usize::MAX).min(buffer.len());
         segment.read_exact_at(&mut buffer[..piece], offset)?;
-        file.write_all(&buffer[..piece])?;
+        disk.write(&file, &buffer[..piece], header.len() as u64 + (offset - frames.start))?;
         offset += piece as u64;
     }
-    file.sync_all()
+    disk.sync(&file)
 }
 
 #[cfg(test)]

@@ -208,3 +208,73 @@ fn nothing_is_cut_that_the_bundles_do_not_hold() {
         assert!(matches!(Tail::open(log.dir.path()), Err(TailFault::NotATail(_))), "byte {at}");
     }
 }
+
+/// Writes that fail from a moment on.
+#[derive(Debug)]
+struct Faulty {
+    left: i64,
+    /// The failing one is done all the same; of a write, half of it too.
+    persists: bool,
+    half: bool,
+}
+
+impl Faulty {
+    fn one(&mut self, does: impl Fn(usize, usize) -> io::Result<()>) -> io::Result<()> {
+        self.left -= 1;
+        match (self.left >= 0, self.persists, self.half) {
+            (true, ..) => return does(1, 1),
+            (_, true, true) => does(1, 2)?,
+            (_, true, false) => does(1, 1)?,
+            _ => {}
+        }
+        Err(io::Error::other("the disk said no"))
+    }
+}
+
+impl Appends for Faulty {
+    fn write(&mut self, file: &File, bytes: &[u8], place: u64) -> io::Result<()> {
+        self.one(|part, of| Files.write(file, &bytes[..bytes.len() * part / of], place))
+    }
+
+    fn sync(&mut self, file: &File) -> io::Result<()> {
+        self.one(|_, _| Files.sync(file))
+    }
+
+    fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        self.one(|_, _| Files.rename(from, to))
+    }
+}
+
+/// Each write of a cut: failed, failed but on disk, half on disk. Without a restart, then with one: the log is the same.
+#[test]
+fn a_failing_write_while_cutting_loses_nothing() {
+    for (persists, half) in [(false, false), (true, false), (true, true)] {
+        for at in 0.. {
+            let mut log = Log::new();
+            append(log.tail(), 600);
+            let covered = log.publish();
+            log.tail().disk = Box::new(Faulty { left: at, persists, half });
+            let reader = log.tail().reader();
+            let cut = log.tail().trim_from(covered, 0);
+            log.tail().disk = Box::new(Files);
+            check(&reader, 600);
+            check(&LogReader::open(log.dir.path()).unwrap(), 600);
+            if log.tail().poisoned {
+                // Only the rename: nobody knows which file would be there after a crash.
+                let (entries, times) = entry(600);
+                assert!(matches!(log.tail().append(&[entries], &[times]), Err(TailFault::Poisoned(_))));
+                log.reopen();
+            }
+            append(log.tail(), 1);
+            // Done now, unless it was done then.
+            log.tail().trim_from(covered, 0).unwrap();
+            assert_eq!(log.base(), 512);
+            log.reopen();
+            check(&log.tail().reader(), 601);
+            if cut.is_ok() {
+                assert!(at > 3, "a cut has writes, a sync and a rename");
+                break;
+            }
+        }
+    }
+}
