@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::event::subject::is_agency_code;
+use crate::event::subject::{OWN_KEYS, is_agency_code};
 use crate::sign::{KeyFault, KeyPair};
 
 use super::exit::{Exit, could, file, usage};
@@ -33,7 +33,7 @@ pub struct Args {
 /// # Errors
 /// The file exists or cannot be written.
 pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
-    if !is_agency_code(&args.agency) {
+    if !is_agency_code(&args.agency) && !OWN_KEYS.contains(&args.agency.as_str()) {
         let code = &args.agency;
         return Err(usage(format!("'{code}'는 기관 코드가 아닙니다"), format!("'{code}' is no agency code"))
             .next("소문자, 숫자, 하이픈으로 2~32자입니다. 예: keco", "2 to 32 of a-z, 0-9 and -, such as keco")

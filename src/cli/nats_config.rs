@@ -17,10 +17,11 @@ use super::{Context, journal, out};
 #[command(after_help = "\
 Examples:
   jindo nats-config --log data/log --operator UA… --store /var/lib/nats > nats.conf
-  jindo nats-config --operator UA… --agency keco=UB… --agency mcee=UC… --dashboard UD… --port 4222
+  jindo nats-config --operator UA… --agency keco=UB… --announcer UE… --dashboard UD… --port 4222
   nats-server -c nats.conf
 
-Every agency may publish to its own subjects only; dashboards read the bucket PROGRESS; nobody but the operator comes near
+Every agency may publish to its own subjects only; dashboards read the bucket PROGRESS, in an account of its own;
+nobody but the operator comes near
 the stream API; every write is synced before it is acknowledged.")]
 pub struct Args {
     /// Take the valid keys of all registered agencies from this log folder
@@ -32,6 +33,9 @@ pub struct Args {
     /// An agency's public key; may be repeated
     #[arg(long = "agency", value_name = "CODE=KEY", value_parser = agency)]
     agencies: Vec<AgencyUser>,
+    /// Public key that the projector fills the bucket with; may be repeated
+    #[arg(long = "announcer", value_name = "KEY", value_parser = key)]
+    announcers: Vec<String>,
     /// A dashboard's public key; may be repeated
     #[arg(long = "dashboard", value_name = "KEY", value_parser = key)]
     dashboards: Vec<String>,
@@ -93,6 +97,7 @@ pub fn run(args: Args, _context: &Context) -> anyhow::Result<Exit> {
         log_file: None,
         operators: args.operators,
         agencies,
+        announcers: args.announcers,
         dashboards: args.dashboards,
     };
     let text = config_text(&config).map_err(|error| could(error.to_string(), error.to_string()))?;

@@ -134,6 +134,7 @@ async fn own_server(data: &Path, operator: &KeyPair) -> anyhow::Result<Server> {
         log_file: None,
         operators: vec![operator.public().to_owned()],
         agencies: Vec::new(),
+        announcers: Vec::new(),
         dashboards: Vec::new(),
     };
     Ok(Server::start(&data.join("nats"), config).await?)

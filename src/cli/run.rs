@@ -51,6 +51,15 @@ pub(super) fn operator_key(path: &Path) -> anyhow::Result<KeyPair> {
     })?)
 }
 
+/// The key that may write the bucket, beside the operator's; without it dashboards get nothing over NATS.
+fn announcer_key(path: &Path) -> anyhow::Result<Option<KeyPair>> {
+    if !path.exists() {
+        tracing::warn!(path = %path.display(), "no announcer's key: the bucket PROGRESS is not filled");
+        return Ok(None);
+    }
+    operator_key(path).map(Some)
+}
+
 /// Runs until a signal.
 ///
 /// # Errors
@@ -72,7 +81,10 @@ async fn serve(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let (projector, stream) = up::projector(core, link, data, found).await?;
     let tasks = match args.follow {
         true => Vec::new(),
-        false => up::attend(&args.nats, &operator, &projector.shared, &stream).await?,
+        false => {
+            let announcer = announcer_key(&path.with_file_name("announcer.nk"))?;
+            up::attend(&args.nats, &operator, announcer.as_ref(), &projector.shared, &stream).await?
+        }
     };
     let beat = match args.follow {
         true => None,

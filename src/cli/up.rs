@@ -91,7 +91,8 @@ async fn up(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let link = operator_link(&server.url, &operator, "jindo projector").await?;
     let found = stream_of(&link, &core, None, Some(1)).await?;
     let (projector, stream) = projector(core, link, data, found).await?;
-    let tasks = attend(&server.url, &operator, &projector.shared, &stream).await?;
+    let announcer = key_of(&data.join("keys"), "announcer")?;
+    let tasks = attend(&server.url, &operator, Some(&announcer), &projector.shared, &stream).await?;
     let founding = *projector.shared.sizes().borrow() == 0;
     let making = Beating { url: &server.url, operator: &operator, data, stream: &stream, founding, watch };
     let beat = beat(making, &projector.shared).await?;
@@ -221,6 +222,7 @@ async fn nats(args: &Args, data: &Path, plan: &found::Plan) -> anyhow::Result<Se
         log_file: None,
         operators: vec![operator],
         agencies,
+        announcers: vec![public("announcer")?],
         dashboards: vec![public("dashboard")?],
     };
     std::fs::create_dir_all(&config.store_dir).map_err(|error| file(&config.store_dir, &error))?;
@@ -228,29 +230,32 @@ async fn nats(args: &Args, data: &Path, plan: &found::Plan) -> anyhow::Result<Se
     Ok(Server::start(&data.join("nats"), config).await?)
 }
 
-/// A connection with the operator's key.
+/// A connection with a key of the projector's.
 pub(super) async fn operator_link(url: &str, operator: &KeyPair, name: &str) -> anyhow::Result<Link> {
     Ok(connect(url, &Login::plain(&operator.seed(), name)).await?)
 }
 
-/// Announcements and the status service, on a connection of their own: strange messages cut the reader's.
+/// The status service, and announcements where there is a key for them, each on a connection of its own: strange messages
+/// cut the reader's.
 pub(super) async fn attend(
     url: &str,
     operator: &KeyPair,
+    announcer: Option<&KeyPair>,
     shared: &Shared,
     stream: &str,
 ) -> anyhow::Result<Vec<tokio::task::JoinHandle<()>>> {
     let link = operator_link(url, operator, "jindo service").await?;
-    let (answering, telling) = (shared.clone(), shared.clone());
-    let (service_link, stream) = (link.clone(), stream.to_owned());
-    Ok(vec![
-        tokio::spawn(async move {
-            if let Err(error) = service::serve(service_link, answering, stream).await {
-                tracing::error!(%error, "the status service ended");
-            }
-        }),
-        tokio::spawn(announce::announce(link, telling)),
-    ])
+    let (answering, stream) = (shared.clone(), stream.to_owned());
+    let mut tasks = vec![tokio::spawn(async move {
+        if let Err(error) = service::serve(link, answering, stream).await {
+            tracing::error!(%error, "the status service ended");
+        }
+    })];
+    if let Some(announcer) = announcer {
+        let link = operator_link(url, announcer, "jindo announcer").await?;
+        tasks.push(tokio::spawn(announce::announce(link, shared.clone())));
+    }
+    Ok(tasks)
 }
 
 /// What the beat is made of.

@@ -59,10 +59,17 @@ fn short(text: &str) -> String {
     text.chars().take(60).flat_map(char::escape_debug).collect()
 }
 
-/// Whether `text` is an agency code: `[a-z][a-z0-9-]{1,31}`.
+/// Names of keys that are no agency's: a ledger keeps its own beside those of agencies.
+pub const OWN_KEYS: [&str; 3] = ["operator", "announcer", "dashboard"];
+
+/// Whether `text` is an agency code: `[a-z][a-z0-9-]{1,31}`, and no name of a key that a ledger keeps for itself: [`OWN_KEYS`],
+/// `log`, `log-2` and so on.
 #[must_use]
 pub fn is_agency_code(text: &str) -> bool {
-    (2..=32).contains(&text.len()) && is_token(text)
+    let number =
+        |rest: &str| rest.strip_prefix('-').is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
+    let is_log = text.strip_prefix("log").is_some_and(|rest| rest.is_empty() || number(rest));
+    (2..=32).contains(&text.len()) && is_token(text) && !is_log && !OWN_KEYS.contains(&text)
 }
 
 /// Whether `text` is an event type: two or more tokens `[a-z][a-z0-9-]*` joined by dots, the last `v<number>` without
@@ -133,6 +140,24 @@ mod tests {
             let subject = Subject::parse(text).unwrap();
             assert_eq!((subject.channel, subject.agency.as_str(), subject.kind.as_str()), (channel, agency, kind));
             assert_eq!(subject.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn keys_of_the_ledgers_own_are_no_agencies() {
+        for (text, is) in [
+            ("log", false),
+            ("log-2", false),
+            ("log-", false),
+            ("operator", false),
+            ("announcer", false),
+            ("dashboard", false),
+            ("log-a", true),
+            ("logs", true),
+            ("operators", true),
+            ("keco", true),
+        ] {
+            assert_eq!(is_agency_code(text), is, "{text}");
         }
     }
 

@@ -47,6 +47,10 @@ pub async fn serve(link: Link, shared: Shared, stream: String) -> Result<(), Str
 
 async fn serve_status(link: Link, shared: Shared, stream: String, mut requests: Endpoint) {
     while let Some(request) = requests.next().await {
+        // Nobody waits for the answer: it costs nothing.
+        if request.message.reply.is_none() {
+            continue;
+        }
         // Where the stream stood when the question was read: what is in the log by then and not known was never stored.
         let last = read::extent(&link, &stream).await.map(|extent| extent.last).ok();
         let (shared, payload) = (shared.clone(), request.message.payload.clone());
@@ -63,6 +67,9 @@ async fn serve_status(link: Link, shared: Shared, stream: String, mut requests: 
 
 async fn serve_receipts(shared: Shared, mut requests: Endpoint) {
     while let Some(request) = requests.next().await {
+        if request.message.reply.is_none() {
+            continue;
+        }
         let (shared, payload) = (shared.clone(), request.message.payload.clone());
         let answer = tokio::task::spawn_blocking(move || receipt(&shared, &payload)).await;
         let answer = answer.unwrap_or_else(|_| Err((500, "the ledger could not answer".to_owned())));

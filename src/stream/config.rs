@@ -6,6 +6,7 @@
 use std::{fmt::Write as _, path::PathBuf};
 
 use super::declare::stream_name;
+use crate::event::subject::is_agency_code;
 use crate::limits::{NATS_LOG_BYTES_MAX, STREAMS_DENIED};
 
 /// What the configuration is made of.
@@ -27,6 +28,8 @@ pub struct NatsConfig {
     pub operators: Vec<String>,
     /// Agencies' keys.
     pub agencies: Vec<AgencyUser>,
+    /// Public keys of announcers (the projector): write the bucket `PROGRESS`, in an account of its own.
+    pub announcers: Vec<String>,
     /// Public keys of dashboards: may read the bucket `PROGRESS` and ask the service, nothing else.
     pub dashboards: Vec<String>,
 }
@@ -44,7 +47,9 @@ pub struct AgencyUser {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// Would end up as a wildcard or break out of its quotes.
-    #[error("'{0}' is no agency code: lower-case letters, digits and dashes, 2 to 32, beginning with a letter")]
+    #[error(
+        "'{0}' is no agency code: lower-case letters, digits and dashes, 2 to 32, beginning with a letter, and not 'log', 'operator', 'announcer' or 'dashboard'"
+    )]
     Agency(String),
     /// Not an NKey user.
     #[error("'{0}' is no public user key: 56 characters beginning with U, as `jindo keygen` prints")]
@@ -79,6 +84,9 @@ const SERVICE: [&str; 8] = [
 /// What the account of the agencies may reach in the account of the ledger.
 const SHARED: [&str; 3] = ["ledger.report.>", "ledger.govern.>", "jindo.>"];
 
+/// What the account of the bucket may: a dashboard asks, it reports nothing.
+const ASKED: &str = "jindo.>";
+
 /// What a dashboard asks to get and watch keys of the bucket.
 const BUCKET: [&str; 9] = [
     "$JS.API.INFO",
@@ -112,9 +120,7 @@ fn checked(text: &str) -> Result<&str, ConfigError> {
 }
 
 fn agency_code(code: &str) -> Result<&str, ConfigError> {
-    let ok = (2..=32).contains(&code.len())
-        && code.starts_with(|c: char| c.is_ascii_lowercase())
-        && code.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    let ok = is_agency_code(code);
     if ok { Ok(code) } else { Err(ConfigError::Agency(code.to_owned())) }
 }
 
@@ -165,17 +171,10 @@ pub fn config_text(config: &NatsConfig) -> Result<String, ConfigError> {
     let mut seen = std::collections::BTreeSet::new();
     let mut once =
         |key: &str| if seen.insert(key.to_owned()) { Ok(()) } else { Err(ConfigError::Twice(key.to_owned())) };
-    text.push_str(
-        "accounts {\n  # The stream, the bucket, the projector.\n  LEDGER {\n    jetstream: enabled\n    users: [\n",
-    );
+    text.push_str("accounts {\n  # The stream and the projector.\n  LEDGER {\n    jetstream: enabled\n    users: [\n");
     for key in &config.operators {
         once(public_key(key)?)?;
         let _ = write!(text, "    # operator\n    {{ nkey: {key} }}\n");
-    }
-    for key in &config.dashboards {
-        once(public_key(key)?)?;
-        let publish: Vec<String> = SERVICE.iter().chain(&BUCKET).map(|s| (*s).to_owned()).collect();
-        user(&mut text, "dashboard", key, &publish, &["_INBOX.>".to_owned()]);
     }
     let _ = write!(
         text,
@@ -195,8 +194,36 @@ pub fn config_text(config: &NatsConfig) -> Result<String, ConfigError> {
         publish.extend(SERVICE.map(str::to_owned));
         user(&mut text, &format!("agency {code}"), key, &publish, &[format!("{}.>", inbox_prefix(code))]);
     }
-    text.push_str("    ]\n  }\n}\n");
+    text.push_str("    ]\n  }\n");
+    bucket(&mut text, config, &mut once)?;
+    text.push_str("}\n");
     Ok(text)
+}
+
+/// The account of the bucket. Whatever a dashboard has the server publish (an answer of the JetStream API to a subject it
+/// names, a consumer's deliveries) stays in here: the bucket is made anew from the log at any time, the ledger is elsewhere.
+fn bucket(
+    text: &mut String,
+    config: &NatsConfig,
+    once: &mut impl FnMut(&str) -> Result<(), ConfigError>,
+) -> Result<(), ConfigError> {
+    let _ = write!(
+        text,
+        "  # The bucket that dashboards read: whatever the server publishes on a dashboard's behalf stays in here.\n  \
+         PROGRESS {{\n    jetstream: enabled\n    imports: [ {{ service: {{ account: LEDGER, subject: \"{ASKED}\" }} }} ]\n    \
+         users: [\n",
+    );
+    for key in &config.announcers {
+        once(public_key(key)?)?;
+        let _ = write!(text, "    # announcer\n    {{ nkey: {key} }}\n");
+    }
+    for key in &config.dashboards {
+        once(public_key(key)?)?;
+        let publish: Vec<String> = SERVICE.iter().chain(&BUCKET).map(|s| (*s).to_owned()).collect();
+        user(text, "dashboard", key, &publish, &["_INBOX.>".to_owned()]);
+    }
+    text.push_str("    ]\n  }\n");
+    Ok(())
 }
 
 #[cfg(test)]
@@ -217,6 +244,7 @@ mod tests {
             log_file: None,
             operators: vec![key()],
             agencies: vec![AgencyUser { agency: "keco".to_owned(), key: key() }],
+            announcers: vec![key()],
             dashboards: vec![key()],
         }
     }

@@ -42,6 +42,7 @@ impl Intake {
             log_file: None,
             operators: vec![pair.public().to_owned()],
             agencies: Vec::new(),
+            announcers: Vec::new(),
             dashboards: Vec::new(),
         };
         let server = Server::start(&dir.join("nats"), config).await.expect("nats-server starts");

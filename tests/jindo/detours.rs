@@ -16,7 +16,8 @@ async fn an_acknowledgement_sent_elsewhere_goes_nowhere() {
     let nats = TestNats::start(&["keco", "kita"]).await;
     let operator = nats.operator().await;
     declare(&operator, "LEDGER_1", 1, 1).await.unwrap();
-    let bucket = progress_bucket(&operator).await.unwrap();
+    let announcer = nats.announcer().await;
+    let bucket = progress_bucket(&announcer).await.unwrap();
     for n in 0..5 {
         bucket.put(format!("k{n}"), "value".into()).await.unwrap();
     }
@@ -51,9 +52,71 @@ async fn an_acknowledgement_sent_elsewhere_goes_nowhere() {
         let arrival = read::fetch(&operator, &"LEDGER_1".into(), sequence).await.unwrap().unwrap();
         assert!(arrival.subject.starts_with(b"ledger.report.keco."), "{arrival:?}");
     }
-    let info = operator.api("STREAM.INFO.KV_PROGRESS", &Value::Null).await.unwrap();
+    let info = announcer.api("STREAM.INFO.KV_PROGRESS", &Value::Null).await.unwrap();
     assert_eq!(info["state"]["last_seq"], 5, "{info}");
     assert_eq!(info["state"]["messages"], 5, "{info}");
+}
+
+/// A dashboard may ask the JetStream API of its bucket and the service, and names where the answer goes. An empty answer at
+/// `STREAM.DELETE` deletes a stream; any answer at a report's subject is a report.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dashboard_has_answered_elsewhere_never_reaches_the_ledger() {
+    use futures_util::StreamExt as _;
+    let nats = TestNats::start(&["keco", "kita"]).await;
+    let operator = nats.operator().await;
+    declare(&operator, "LEDGER_1", 1, 1).await.unwrap();
+    let fence = json!({"name": "KV_LOG", "subjects": ["$KV.LOG.>"]});
+    operator.api("STREAM.CREATE.KV_LOG", &fence).await.unwrap();
+    progress_bucket(&nats.announcer().await).await.unwrap().put("ev-chargers", "1".into()).await.unwrap();
+    // A service that answers with an error: no body, as the ledger's does to a malformed question.
+    let mut questions = operator.client.subscribe("jindo.status").await.unwrap();
+    let answering = operator.client.clone();
+    tokio::spawn(async move {
+        while let Some(question) = questions.next().await {
+            if let Some(reply) = question.reply {
+                answering.publish(reply, Bytes::new()).await.unwrap();
+            }
+        }
+    });
+    operator.client.flush().await.unwrap();
+    let dashboard = nats.dashboard().await;
+    let ask =
+        |subject: &'static str, reply: &'static str| dashboard.client.publish_with_reply(subject, reply, "".into());
+    for reply in [
+        "$JS.API.STREAM.DELETE.LEDGER_1",
+        "$JS.API.STREAM.DELETE.KV_LOG",
+        "$JS.API.STREAM.PURGE.LEDGER_1",
+        "ledger.report.kita.x",
+        "$KV.LOG.head",
+        "jindo.rebuild",
+    ] {
+        for subject in ["jindo.status", "$JS.API.INFO", "$JS.API.STREAM.INFO.KV_PROGRESS"] {
+            ask(subject, reply).await.unwrap();
+        }
+        // Deliveries go where a consumer says, heartbeats are empty.
+        let config = json!({"stream_name": "KV_PROGRESS", "config": {"name": "h", "deliver_policy": "all",
+            "ack_policy": "none", "deliver_subject": reply, "idle_heartbeat": 100_000_000, "replay_policy": "instant"}});
+        // It may be refused: then nothing is delivered.
+        let _ = dashboard.api("CONSUMER.CREATE.KV_PROGRESS.h", &config).await;
+    }
+    // Its questions are asked in order: once this one is answered, so are they.
+    let inbox = dashboard.client.new_inbox();
+    let mut answer = dashboard.client.subscribe(inbox.clone()).await.unwrap();
+    dashboard.client.publish_with_reply("jindo.status", inbox, "".into()).await.unwrap();
+    tokio::time::timeout(PATIENCE, answer.next()).await.unwrap().unwrap();
+    // Heartbeats of a consumer made last come as often as those of the ones before it.
+    let inbox = dashboard.client.new_inbox();
+    let mut beats = dashboard.client.subscribe(inbox.clone()).await.unwrap();
+    let config = json!({"stream_name": "KV_PROGRESS", "config": {"name": "last", "deliver_policy": "new",
+        "ack_policy": "none", "deliver_subject": inbox, "idle_heartbeat": 100_000_000, "replay_policy": "instant"}});
+    dashboard.api("CONSUMER.CREATE.KV_PROGRESS.last", &config).await.unwrap();
+    for _ in 0..4 {
+        tokio::time::timeout(PATIENCE, beats.next()).await.unwrap().unwrap();
+    }
+    for name in ["LEDGER_1", "KV_LOG"] {
+        let info = operator.api(&format!("STREAM.INFO.{name}"), &Value::Null).await.unwrap();
+        assert_eq!(info["state"]["last_seq"], 0, "{name}: {info}");
+    }
 }
 
 /// What a dashboard is for: get, watch, and nothing else.
@@ -63,7 +126,7 @@ async fn a_dashboard_reads_and_watches_and_cannot_write() {
     let nats = TestNats::start(&[]).await;
     let operator = nats.operator().await;
     declare(&operator, "LEDGER_1", 1, 1).await.unwrap();
-    let bucket = progress_bucket(&operator).await.unwrap();
+    let bucket = progress_bucket(&nats.announcer().await).await.unwrap();
     bucket.put("ev-chargers", "1".into()).await.unwrap();
     let dashboard = nats.dashboard().await;
     let seen = async_nats::jetstream::new(dashboard.client.clone()).get_key_value("PROGRESS").await.unwrap();

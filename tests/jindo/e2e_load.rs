@@ -54,6 +54,7 @@ impl Intake {
                 .iter()
                 .map(|code| AgencyUser { agency: (*code).to_owned(), key: folder.key(code).public().to_owned() })
                 .collect(),
+            announcers: vec![folder.key("announcer").public().to_owned()],
             dashboards: vec![folder.key("dashboard").public().to_owned()],
         };
         let runtime = Runtime::new().unwrap();

@@ -22,6 +22,7 @@ pub struct TestNats {
     /// Its folder.
     pub dir: TempDir,
     operator: KeyPair,
+    announcer: KeyPair,
     dashboard: KeyPair,
     agencies: Vec<(String, KeyPair)>,
 }
@@ -31,6 +32,7 @@ impl TestNats {
     pub async fn start(agencies: &[&str]) -> TestNats {
         let dir = TempDir::new().unwrap();
         let operator = KeyPair::new_user();
+        let announcer = KeyPair::new_user();
         let dashboard = KeyPair::new_user();
         let agencies: Vec<_> = agencies.iter().map(|code| ((*code).to_owned(), KeyPair::new_user())).collect();
         let config = NatsConfig {
@@ -45,15 +47,21 @@ impl TestNats {
                 .iter()
                 .map(|(agency, key)| AgencyUser { agency: agency.clone(), key: key.public_key() })
                 .collect(),
+            announcers: vec![announcer.public_key()],
             dashboards: vec![dashboard.public_key()],
         };
         let server = Server::start(&dir.path().join("nats"), config).await.unwrap();
-        TestNats { url: server.url.clone(), server, dir, operator, dashboard, agencies }
+        TestNats { url: server.url.clone(), server, dir, operator, announcer, dashboard, agencies }
     }
 
     /// A link with the operator's key: everything.
     pub async fn operator(&self) -> Link {
         stream::connect(&self.url, &Login::plain(&self.operator.seed().unwrap(), "test operator")).await.unwrap()
+    }
+
+    /// A link with the key that may write the bucket.
+    pub async fn announcer(&self) -> Link {
+        stream::connect(&self.url, &Login::plain(&self.announcer.seed().unwrap(), "test announcer")).await.unwrap()
     }
 
     /// A link with the dashboard's key.

@@ -45,7 +45,7 @@ async fn declared_once_and_refused_when_weaker() {
     assert!(declare(&link, STREAM, 1, 1).await.unwrap());
     assert!(!declare(&link, STREAM, 1, 1).await.unwrap());
     assert_eq!(inspect(&link, STREAM).await.unwrap(), Some(vec![]));
-    progress_bucket(&link).await.unwrap();
+    progress_bucket(&nats.announcer().await).await.unwrap();
 
     // An operator loosens it: named, and refused.
     let mut config = declare::declaration(STREAM, 1, 1);
@@ -379,6 +379,7 @@ fn the_example_configuration_is_the_generated_one() {
             AgencyUser { agency: "keco".to_owned(), key: key(2) },
             AgencyUser { agency: "kotra".to_owned(), key: key(3) },
         ],
+        announcers: vec![key(5)],
         dashboards: vec![key(4)],
     };
     let text = config_text(&config).unwrap();

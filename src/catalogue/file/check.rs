@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{FILE_SCHEMA, Found, found, items, measure, text};
 use crate::event::schema::{Schema, UNKNOWN_FIELD};
+use crate::event::subject::is_agency_code;
 use crate::event::{Date, Day};
 use crate::limits::CATALOGUE_MISTAKES_MAX;
 
@@ -14,6 +15,7 @@ use crate::limits::CATALOGUE_MISTAKES_MAX;
 pub(super) fn check(root: &Value) -> Vec<Found> {
     let mut all = shape(root);
     let agencies = unique(root, "agency", "code", &mut all);
+    codes(root, &mut all);
     let regions = unique(root, "region", "code", &mut all);
     unique(root, "indicator", "id", &mut all);
     rows(root, &mut all);
@@ -33,6 +35,15 @@ pub(super) fn check(root: &Value) -> Vec<Found> {
         measure::check(node, &at, &mut all);
     }
     all
+}
+
+/// Codes that the schema's pattern takes, and that a ledger keeps for keys of its own.
+fn codes(root: &Value, all: &mut Vec<Found>) {
+    for (number, node) in items(root, "agency").enumerate() {
+        let Some(code) = text(node, "code").filter(|code| code.len() > 1 && !is_agency_code(code)) else { continue };
+        let message = format!("'{code}' cannot be an agency's code: a ledger names keys of its own so");
+        all.push(found(format!("/agency/{number}/code"), message, "choose another code"));
+    }
 }
 
 /// What `schemas/catalogue.json` says.

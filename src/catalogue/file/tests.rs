@@ -146,6 +146,7 @@ fn every_kind_of_mistake_is_told_where_it_stands() {
         ("reporters = [\"keco\"]", "reporters = [\"keco\", \"zzz\"]", (24, 22), "unknown agency 'zzz'", "[[agency]]"),
         ("authority = \"motie\"", "authority = \"keco\"", (25, 1), "'keco' does not govern", "role is \"authority\""),
         ("code = \"keco\"", "code = \"motie\"", (6, 1), "agency 'motie' stands twice", "remove one"),
+        ("code = \"keco\"", "code = \"log-2\"", (6, 1), "'log-2' cannot be an agency's code", "another code"),
         (
             "charger.installed.v1",
             "charger.instaled.v1",
