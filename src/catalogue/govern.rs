@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::indicator::{DefinitionChanged, FoldKind, Indicator};
 use super::registry::{
     AgencyState, IndicatorState, KeyState, LogKeyState, OwnerState, RegionState, Registry, SchemaState, TargetKey,
-    TargetState, Version,
+    TargetState, Version, WithheldState,
 };
 use crate::event::governance as body;
 use crate::event::schema::Schema;
@@ -76,7 +76,7 @@ impl Registry {
             "ledger.created.v1" => self.created(act),
             "key.added.v1" => self.key_added(act, read(act)?),
             "key.revoked.v1" => self.key_revoked(act, read(act)?),
-            "body.withheld.v1" => self.body_withheld(act, &read(act)?),
+            "body.withheld.v1" => self.body_withheld(act, read(act)?),
             _ if !self.is_authority(act.agency) => Err(GovernError::NotAuthorised(format!(
                 "'{}' is no authority: only authorities publish {}",
                 act.agency, act.kind
@@ -445,11 +445,21 @@ impl Registry {
         Ok(())
     }
 
-    fn body_withheld(&mut self, act: Act<'_>, withheld: &body::BodyWithheld) -> Result<(), GovernError> {
-        if withheld.index >= act.index {
-            return Err(contradiction(format!("entry {} does not exist yet", withheld.index)));
+    /// An authority, and the agency whose entry it is, say it one after the other. Admission holds the speaker to what the
+    /// statement claims of the entry; whether that is so is held against the entry itself by `jindo withhold` and by audits.
+    fn body_withheld(&mut self, act: Act<'_>, body: body::BodyWithheld) -> Result<(), GovernError> {
+        if body.index >= act.index {
+            return Err(contradiction(format!("entry {} does not exist yet", body.index)));
         }
-        self.withheld.entry(withheld.index).or_default().insert(act.agency.into());
+        if !self.agencies.contains_key(body.agency.as_str()) {
+            return Err(GovernError::AgencyUnknown(body.agency));
+        }
+        if !self.is_authority(act.agency) && !self.acts_for(act.agency, &body.agency) {
+            let why = format!("'{}' may not withhold what '{}' reported", act.agency, body.agency);
+            return Err(GovernError::NotAuthorised(why));
+        }
+        let (index, state) = (body.index, WithheldState { said: act.index, body });
+        self.withheld.entry(index).or_default().insert(act.agency.into(), Arc::new(state));
         Ok(())
     }
 }

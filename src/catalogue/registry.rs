@@ -3,11 +3,11 @@
 //! Queries stand here; [`super::govern`] changes it. A registry is cheap to clone, so a report of several governance
 //! events is tried on a copy and either all of them apply or none.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::indicator::Indicator;
-use crate::event::governance::{AgencyRegistered, RegionRegistered, SourceInterpreted, TargetSet};
+use crate::event::governance::{AgencyRegistered, BodyWithheld, RegionRegistered, SourceInterpreted, TargetSet};
 use crate::event::schema::Schema;
 use crate::event::{Day, Time};
 
@@ -45,8 +45,37 @@ pub struct Registry {
     pub indicator_ids: Vec<Arc<str>>,
     /// Numbers of the indicators that some version of takes an event type.
     pub movers: HashMap<Arc<str>, Vec<u16>>,
-    /// Entries whose body is withheld, with who signed for it so far; withheld once authority and agency both did.
-    pub withheld: BTreeMap<u64, BTreeSet<Arc<str>>>,
+    /// Entries whose body is to be withheld: who said so, by agency, with what each said last.
+    pub withheld: BTreeMap<u64, BTreeMap<Arc<str>, Arc<WithheldState>>>,
+}
+
+/// What one agency says of withholding a body.
+#[derive(Debug, Clone)]
+pub struct WithheldState {
+    /// Index of the entry that says it.
+    pub said: u64,
+    /// What it says.
+    pub body: BodyWithheld,
+}
+
+impl WithheldState {
+    /// Whether another says the same; each may have a ground of its own.
+    fn agrees(&self, other: &Self) -> bool {
+        let key = |state: &Self| {
+            let body = &state.body;
+            (body.agency.clone(), body.sha256.clone(), body.mask.clone(), body.stands.clone())
+        };
+        key(self) == key(other)
+    }
+}
+
+/// What authority and agency agreed on.
+#[derive(Debug, Clone, Copy)]
+pub struct Agreed<'a> {
+    /// What both say.
+    pub body: &'a BodyWithheld,
+    /// Index of the entry with the later of the two statements.
+    pub said: u64,
 }
 
 /// An agency.
@@ -255,6 +284,19 @@ impl Registry {
             }
         }
         false
+    }
+
+    /// What an authority and the agency named in it both say of withholding the body of an entry. That the entry is that
+    /// agency's is for whoever has the entry to check: no row leads from an index to an agency. An authority that withholds a
+    /// report of its own is both.
+    #[must_use]
+    pub fn withholding(&self, index: u64) -> Option<Agreed<'_>> {
+        let said = self.withheld.get(&index)?;
+        said.iter().filter(|(by, _)| self.is_authority(by)).find_map(|(_, one)| {
+            let mut agency = said.iter().filter(|(by, _)| self.acts_for(by, &one.body.agency));
+            let (_, other) = agency.find(|(_, other)| one.agrees(other))?;
+            Some(Agreed { body: &one.body, said: one.said.max(other.said) })
+        })
     }
 
     /// Whether events of that day may name the region.

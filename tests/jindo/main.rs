@@ -34,4 +34,5 @@ mod recover;
 mod replay;
 mod stream;
 mod tidy;
+mod withhold;
 mod witness;
