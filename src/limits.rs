@@ -221,7 +221,11 @@ pub const STORE_INDEX_RUNS_MAX: usize = 32;
 /// How long a commit waits for such a merge; then it goes on, and the next one waits again.
 pub const STORE_MERGE_WAIT_MS: u64 = 10_000;
 /// sled never evicts a page written since it was opened: after this many bytes written it is closed and opened again.
-pub const STORE_REOPEN_BYTES: u64 = 144 * 1024 * 1024;
+pub const STORE_REOPEN_BYTES: u64 = 128 * 1024 * 1024;
+/// The same for the store of an audit, which nobody reads beside it and whose memory is promised to stay under 300 MB.
+pub const AUDIT_STORE_REOPEN_BYTES: u64 = 48 * 1024 * 1024;
+/// And its page cache.
+pub const AUDIT_STORE_CACHE_BYTES: usize = 32 * 1024 * 1024;
 /// How long sled may take to open its files; it takes well under a second for ten million events, but runs `sync` first.
 pub const STORE_OPEN_MS: u64 = 120_000;
 /// Page cache of sled for what is read.

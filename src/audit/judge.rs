@@ -10,11 +10,12 @@ use crate::admit::Refusal;
 use crate::admit::decide::Decided;
 use crate::admit::screen::{Screened, Trust, screen};
 use crate::catalogue::registry::{RULES_KNOWN, Registry};
-use crate::limits::{CLOCK_AHEAD_NS_MAX, STATE_DIGEST_EVERY};
+use crate::limits::{AUDIT_STORE_CACHE_BYTES, AUDIT_STORE_REOPEN_BYTES, CLOCK_AHEAD_NS_MAX, STATE_DIGEST_EVERY};
 use crate::log::entry::{Entry, Kept, Ruling, Verdict};
 use crate::projector::folding::{Folding, refused, ruling_of};
 use crate::projector::halt::Halt;
 use crate::sign::{Jws, hex};
+use crate::store::Layout;
 use crate::stream::succession::number_of;
 
 /// What agencies claim to have seen: (size, root) to who said so first, and where.
@@ -28,8 +29,8 @@ pub struct Judge {
     stream: Option<u32>,
     /// Claims to be held against the tree.
     pub seen: SeenClaims,
-    /// Hashes of evidence named by accepted events.
-    pub evidence: Vec<[u8; 32]>,
+    /// Hashes of evidence named by accepted events; `None` where nobody asks.
+    pub evidence: Option<Vec<[u8; 32]>>,
     /// Entries that stand without texts they were recorded with.
     withheld: Vec<Left>,
 }
@@ -39,9 +40,17 @@ impl Judge {
     ///
     /// # Errors
     /// The folder cannot be used.
-    pub fn new(scratch: &Path, trust: Trust) -> Result<Self, Halt> {
-        let folding = Folding::open(scratch)?;
-        Ok(Judge { folding, trust, stream: None, seen: SeenClaims::new(), evidence: Vec::new(), withheld: Vec::new() })
+    pub fn new(scratch: &Path, trust: Trust, evidence: bool) -> Result<Self, Halt> {
+        let layout = Layout {
+            reopen_bytes: AUDIT_STORE_REOPEN_BYTES,
+            cache_bytes: AUDIT_STORE_CACHE_BYTES,
+            // It is thrown away in the end: what a crash loses of it is no matter.
+            flush_ms: None,
+            ..Layout::default()
+        };
+        let folding = Folding::open_with(scratch, layout)?;
+        let evidence = evidence.then(Vec::new);
+        Ok(Judge { folding, trust, stream: None, seen: SeenClaims::new(), evidence, withheld: Vec::new() })
     }
 
     /// The registry after the entries so far.
@@ -91,7 +100,9 @@ impl Judge {
         let mut events = 0;
         if let Ok(decision) = &outcome {
             events = decision.acts.iter().filter(|act| matches!(act, Decided::New(..))).count() as u64;
-            self.evidence.extend(super::evidence::named(decision));
+            if let Some(evidence) = &mut self.evidence {
+                evidence.extend(super::evidence::named(decision));
+            }
         }
         tally(&entry, agency.as_deref(), held.as_ref(), events, report);
         self.folding.apply(&entry, &signer, &outcome)?;

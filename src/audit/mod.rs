@@ -157,7 +157,7 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(u64, u64)) -> Result<Repo
         heads,
         witnessed,
         receipts,
-        judge: Judge::new(scratch.path(), trust)?,
+        judge: Judge::new(scratch.path(), trust, options.evidence.is_some())?,
         sample: options.sample.as_ref().map_or_else(|| Sample::new("", 0), |(n, seed)| Sample::new(seed, *n)),
         trust,
     };
@@ -224,8 +224,8 @@ impl Audit<'_> {
         report.held_outside = held.into_iter().flatten().fold(report.seen_size, u64::max);
         self.sample.finish(report);
         self.witnessed.finish(report);
-        if let Some(folder) = &options.evidence {
-            let compared = evidence::compare(&self.judge.evidence, folder);
+        if let Some((folder, named)) = options.evidence.as_ref().zip(self.judge.evidence.as_ref()) {
+            let compared = evidence::compare(named, folder);
             report.evidence = Some(compared.map_err(|(path, error)| io_fault(&path, error))?);
         }
         Ok(self.judge.finish(report)?)

@@ -89,8 +89,8 @@ impl Sender {
         let runtime = super::runtime()?;
         let link = runtime.block_on(connect(&nats, &login)).map_err(|error| {
             could(format!("NATS {nats}: {error}"), error.to_string()).next(
-                "`jindo up`이 실행 중인지, 키가 등록되었는지 확인하세요.",
-                "check that `jindo up` runs and the key is registered",
+                "보낸 것도 남긴 것도 없습니다. `jindo up`이 실행 중인지, 키가 등록되었는지 확인하고 다시 실행하세요.",
+                "nothing was sent or kept; check that `jindo up` runs and the key is registered, then run this again",
             )
         })?;
         Ok(Sender { outbox, link, stream, runtime, dir })

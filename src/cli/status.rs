@@ -105,13 +105,17 @@ fn overview(view: &IndicatorsView, context: &Context) -> String {
     let lang = context.lang;
     let mut table = Table::new()
         .right("#")
+        .spare(3)
         .left(lang.pick("지표", "id"))
         .wide(lang.pick("제목", "title"))
+        .spare(1)
         .right(lang.pick("현재", "now"))
         .right(lang.pick("목표", "target"))
         .left(lang.pick("기한", "due"))
+        .spare(2)
         .left(lang.pick("상태", "status"))
-        .left(lang.pick("최근 보고", "last report"));
+        .left(lang.pick("최근 보고", "last report"))
+        .spare(4);
     for indicator in &view.indicators {
         let target = indicator.target().map(|target| &target.current);
         table.row(vec![
@@ -127,6 +131,12 @@ fn overview(view: &IndicatorsView, context: &Context) -> String {
     }
     let mut text = table.render(context.width, context.colour);
     text.push('\n');
+    let left_out = table.left_out(context.width);
+    if !left_out.is_empty() {
+        let (ko, en) = ("화면이 좁아 뺀 열", "left out of this narrow terminal");
+        let line = format!("{}: {} (--csv, --json)", lang.pick(ko, en), left_out.join(", "));
+        text.push_str(&format!("{}\n", Style::Dim.paint(&line, context.colour)));
+    }
     text.push_str(&legend(&view.indicators, lang));
     text.push_str(&footer(view.as_of, view.known_at, (view.size, view.proven_size), lang));
     if view.simulated {

@@ -90,6 +90,8 @@ struct Column {
     title: String,
     align: Align,
     shrinks: bool,
+    /// Left out of a narrow terminal: the largest number first.
+    spare: Option<u8>,
 }
 
 /// A table: columns first, then rows.
@@ -125,7 +127,16 @@ impl Table {
     }
 
     fn column(mut self, title: &str, align: Align, shrinks: bool) -> Self {
-        self.columns.push(Column { title: harmless(title), align, shrinks });
+        self.columns.push(Column { title: harmless(title), align, shrinks, spare: None });
+        self
+    }
+
+    /// The column added last is left out where the terminal is too narrow for all of them; the largest number goes first.
+    #[must_use]
+    pub fn spare(mut self, order: u8) -> Self {
+        if let Some(column) = self.columns.last_mut() {
+            column.spare = Some(order);
+        }
         self
     }
 
@@ -151,12 +162,14 @@ impl Table {
     #[must_use]
     pub fn render(&self, width: Option<usize>, colour: bool) -> String {
         let widths = self.widths(width);
+        let shown = self.shown(width);
         let titles: Vec<Cell> =
             self.columns.iter().map(|column| Cell { text: column.title.clone(), style: Style::Bold }).collect();
         let mut out = String::new();
         for row in std::iter::once(&titles).chain(&self.rows) {
             let mut line = String::new();
-            for ((cell, column), width) in row.iter().zip(&self.columns).zip(&widths) {
+            for at in &shown {
+                let (cell, column, width) = (&row[*at], &self.columns[*at], &widths[*at]);
                 let text = cut(&cell.text, *width);
                 let pad = " ".repeat(width.saturating_sub(text.width()));
                 let text = cell.style.paint(&text, colour);
@@ -172,18 +185,45 @@ impl Table {
         out
     }
 
+    /// Titles of the columns that a terminal of this width leaves out.
+    #[must_use]
+    pub fn left_out(&self, width: Option<usize>) -> Vec<&str> {
+        let shown = self.shown(width);
+        (0..self.columns.len()).filter(|at| !shown.contains(at)).map(|at| self.columns[at].title.as_str()).collect()
+    }
+
+    /// What each column needs.
+    fn needed(&self) -> Vec<usize> {
+        let needs = |at: usize| {
+            let cells = self.rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.text.width());
+            cells.chain(std::iter::once(self.columns[at].title.width())).max().unwrap_or(0)
+        };
+        (0..self.columns.len()).map(needs).collect()
+    }
+
+    /// The columns that are shown, in order.
+    fn shown(&self, terminal: Option<usize>) -> Vec<usize> {
+        let mut shown: Vec<usize> = (0..self.columns.len()).collect();
+        let Some(terminal) = terminal else { return shown };
+        let needed = self.needed();
+        let least = |at: &usize| if self.columns[*at].shrinks { needed[*at].min(SHRUNK_MIN) } else { needed[*at] };
+        while line(shown.iter().map(least), shown.len()) > terminal {
+            let spare = shown.iter().copied().filter(|at| self.columns[*at].spare.is_some());
+            let Some(most) = spare.max_by_key(|at| self.columns[*at].spare) else { break };
+            shown.retain(|at| *at != most);
+        }
+        shown
+    }
+
     /// Widths of the columns: what they need, then the widest shrinking one gives until the line fits.
     fn widths(&self, terminal: Option<usize>) -> Vec<usize> {
-        let mut widths: Vec<usize> = (0..self.columns.len())
-            .map(|at| {
-                let cells = self.rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.text.width());
-                cells.chain(std::iter::once(self.columns[at].title.width())).max().unwrap_or(0)
-            })
-            .collect();
+        let mut widths = self.needed();
         let Some(terminal) = terminal else { return widths };
-        let line = |widths: &[usize]| widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1);
-        while line(&widths) > terminal {
-            let widest = (0..widths.len())
+        let shown = self.shown(Some(terminal));
+        while line(shown.iter().map(|at| widths[*at]), shown.len()) > terminal {
+            let widest = shown
+                .iter()
+                .copied()
                 .filter(|at| self.columns[*at].shrinks && widths[*at] > SHRUNK_MIN)
                 .max_by_key(|at| widths[*at]);
             let Some(at) = widest else { break };
@@ -191,6 +231,11 @@ impl Table {
         }
         widths
     }
+}
+
+/// Columns of the terminal that a line of so many cells takes.
+fn line(widths: impl Iterator<Item = usize>, cells: usize) -> usize {
+    widths.sum::<usize>() + GAP * cells.saturating_sub(1)
 }
 
 /// Cuts to `width` columns, with `…` where something is gone.
@@ -270,6 +315,21 @@ mod tests {
         let text = table().render(Some(30), false);
         assert!(text.lines().all(|line| line.width() <= 32), "{text}");
         assert!(text.contains('…') && text.contains("7만 1,450기"), "{text}");
+    }
+
+    #[test]
+    fn a_narrow_terminal_leaves_spare_columns_out() {
+        let mut table = Table::new().right("#").spare(1).wide("제목").right("값").left("최근 보고").spare(2);
+        table.row(vec![cell("1"), cell("전기차 충전기 보급"), cell("7만 1,450기"), cell("2026-03-02 keco")]);
+        let last = &["최근 보고"][..];
+        for (width, left_out) in
+            [(60, &[][..]), (41, &[]), (40, last), (24, last), (23, &["#", "최근 보고"]), (21, &["#", "최근 보고"])]
+        {
+            assert_eq!(table.left_out(Some(width)), left_out, "{width}");
+            let text = table.render(Some(width), false);
+            assert!(text.lines().all(|line| line.width() <= width), "{text}");
+        }
+        assert!(table.render(None, false).contains("keco"));
     }
 
     #[test]

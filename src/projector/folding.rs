@@ -16,7 +16,7 @@ use crate::fold::rows::{GovernanceRow, Position};
 use crate::fold::state::State;
 use crate::limits::COMMIT_EVENTS_MAX;
 use crate::log::entry::{Entry, Mark, Ruling, Verdict};
-use crate::store::{Reader, Store};
+use crate::store::{Layout, Reader, Store};
 
 /// The registry after the rows given, in order.
 ///
@@ -46,7 +46,15 @@ impl Folding {
     /// # Errors
     /// [`Halt`]: a doubt about the store.
     pub fn open(path: &Path) -> Result<Self, Halt> {
-        let store = Store::open(path)?;
+        Self::open_with(path, Layout::default())
+    }
+
+    /// As [`Folding::open`], with another layout.
+    ///
+    /// # Errors
+    /// As [`Folding::open`].
+    pub fn open_with(path: &Path, layout: Layout) -> Result<Self, Halt> {
+        let store = Store::open_with(path, layout)?;
         let reader = store.reader();
         let position = store.position().clone();
         let registry = registry_of(&reader.governance_until(position.size).map_err(Halt::from)?)?;

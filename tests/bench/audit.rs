@@ -29,6 +29,7 @@ use jindo::log::checkpoint::Head;
 use jindo::log::disk::Files;
 use jindo::log::entry::{Entry, leaf_hash};
 use jindo::log::folder::LogFolder;
+use jindo::log::keyring::LogKeys;
 use jindo::log::publish::{Fence, FenceFault, Held, Nobody, Publisher};
 use jindo::projector::core::{Core, screen_all};
 use jindo::stream::Outgoing;
@@ -198,9 +199,16 @@ fn make(dir: &Path, size: u64) -> Vec<Outgoing> {
         if messages.len() > 1 {
             let publisher = publisher.get_or_insert_with(|| {
                 let folder = LogFolder::new(&dir.join("log"));
-                Publisher::open(folder, Box::new(Files), ORIGIN, Arc::new(log_key()), &core.log()).expect("a publisher")
+                Publisher::open(
+                    folder,
+                    Box::new(Files),
+                    LogKeys::of_pair(ORIGIN, &log_key()).expect("a key"),
+                    vec![Arc::new(log_key())],
+                    &core.log(),
+                )
+                .expect("a publisher")
             });
-            publisher.beat(&core.log(), &mut Open, &mut Nobody, Time::now()).expect("a checkpoint");
+            publisher.beat(&core.log(), u64::MAX, &mut Open, &mut Nobody, Time::now()).expect("a checkpoint");
             core.trim(publisher.published().size).expect("the tail is cut");
         }
     }
