@@ -148,6 +148,8 @@ pub const WINNERS_CACHED_MAX: usize = 150_000;
 pub const STREAM_NAME_BYTES_MAX: usize = 128;
 /// Texts masked in one withheld body: as many as a batch has events. Somebody who must mask more masks the whole of a report.
 pub const MASKS_MAX: usize = 256;
+/// Statements of one agency about withholding one entry: a slip is mended in the second, and the registry keeps them all.
+pub const WITHHELD_SAID_MAX: usize = 8;
 /// Indexes of withheld entries named on an audit's page; the JSON has all.
 pub const WITHHELD_TOLD_MAX: usize = 12;
 /// Bytes of a reason code in an entry.

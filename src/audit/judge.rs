@@ -12,6 +12,7 @@ use crate::admit::screen::{Screened, Trust, screen};
 use crate::catalogue::registry::{RULES_KNOWN, Registry};
 use crate::limits::{AUDIT_STORE_CACHE_BYTES, AUDIT_STORE_REOPEN_BYTES, CLOCK_AHEAD_NS_MAX, STATE_DIGEST_EVERY};
 use crate::log::entry::{Entry, Kept, Ruling, Verdict};
+use crate::log::folder::LogFolder;
 use crate::projector::folding::{Folding, refused, ruling_of};
 use crate::projector::halt::Halt;
 use crate::sign::{Jws, hex};
@@ -152,12 +153,14 @@ impl Judge {
     ///
     /// # Errors
     /// The scratch store fails.
-    pub fn finish(mut self, report: &mut Report) -> Result<(), Halt> {
+    pub fn finish(mut self, folder: &LogFolder, report: &mut Report) -> Result<(), Halt> {
         self.folding.commit()?;
         let registry = self.registry().clone();
         let chains = self.folding.reader().chains()?;
         super::keys::keys(&registry, &chains, report);
-        withheld::judge(&registry, &self.withheld, report);
+        let size = report.size;
+        let read = |index| Entry::parse(&folder.entry(index, size).ok()?).ok();
+        withheld::judge(&registry, &self.withheld, &read, report);
         self.folding.close()
     }
 }

@@ -228,7 +228,7 @@ impl Audit<'_> {
             let compared = evidence::compare(named, folder);
             report.evidence = Some(compared.map_err(|(path, error)| io_fault(&path, error))?);
         }
-        Ok(self.judge.finish(report)?)
+        Ok(self.judge.finish(self.folder, report)?)
     }
 
     fn batch(&mut self, batch: Batch, known: &Mutex<Arc<Registry>>, report: &mut Report) -> Result<(), AuditFault> {

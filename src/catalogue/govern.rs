@@ -12,6 +12,7 @@ use super::registry::{
 use crate::event::governance as body;
 use crate::event::schema::Schema;
 use crate::event::{Date, Time};
+use crate::limits::WITHHELD_SAID_MAX;
 use crate::sign::verifying_key;
 
 /// Why a governance event was refused.
@@ -458,8 +459,11 @@ impl Registry {
             let why = format!("'{}' may not withhold what '{}' reported", act.agency, body.agency);
             return Err(GovernError::NotAuthorised(why));
         }
-        let (index, state) = (body.index, WithheldState { said: act.index, body });
-        self.withheld.entry(index).or_default().insert(act.agency.into(), Arc::new(state));
+        let said = self.withheld.entry(body.index).or_default();
+        if said.iter().filter(|state| *state.by == *act.agency).count() >= WITHHELD_SAID_MAX {
+            return Err(contradiction(format!("'{}' spoke of entry {} often enough", act.agency, body.index)));
+        }
+        said.push(Arc::new(WithheldState { said: act.index, by: act.agency.into(), body }));
         Ok(())
     }
 }

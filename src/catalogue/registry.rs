@@ -45,15 +45,17 @@ pub struct Registry {
     pub indicator_ids: Vec<Arc<str>>,
     /// Numbers of the indicators that some version of takes an event type.
     pub movers: HashMap<Arc<str>, Vec<u16>>,
-    /// Entries whose body is to be withheld: who said so, by agency, with what each said last.
-    pub withheld: BTreeMap<u64, BTreeMap<Arc<str>, Arc<WithheldState>>>,
+    /// Entries whose body is to be withheld, with everything said of that, in order.
+    pub withheld: BTreeMap<u64, Vec<Arc<WithheldState>>>,
 }
 
-/// What one agency says of withholding a body.
+/// What one agency says of withholding a body. It stands: what was removed on its word cannot be unsaid.
 #[derive(Debug, Clone)]
 pub struct WithheldState {
     /// Index of the entry that says it.
     pub said: u64,
+    /// Who says it.
+    pub by: Arc<str>,
     /// What it says.
     pub body: BodyWithheld,
 }
@@ -286,17 +288,22 @@ impl Registry {
         false
     }
 
-    /// What an authority and the agency named in it both say of withholding the body of an entry. That the entry is that
-    /// agency's is for whoever has the entry to check: no row leads from an index to an agency. An authority that withholds a
-    /// report of its own is both.
+    /// What the agency whose entry it is and an authority both say of withholding a body, newest first. That the entry is that
+    /// agency's is for whoever has the entry to check: no row leads from an index to an agency. They are always two: what an
+    /// authority itself reported takes another authority.
     #[must_use]
-    pub fn withholding(&self, index: u64) -> Option<Agreed<'_>> {
-        let said = self.withheld.get(&index)?;
-        said.iter().filter(|(by, _)| self.is_authority(by)).find_map(|(_, one)| {
-            let mut agency = said.iter().filter(|(by, _)| self.acts_for(by, &one.body.agency));
-            let (_, other) = agency.find(|(_, other)| one.agrees(other))?;
-            Some(Agreed { body: &one.body, said: one.said.max(other.said) })
-        })
+    pub fn withholding(&self, index: u64) -> Vec<Agreed<'_>> {
+        let said = self.withheld.get(&index).map(Vec::as_slice).unwrap_or_default();
+        let own = said.iter().filter(|own| self.acts_for(&own.by, &own.body.agency));
+        let agreed = own.filter_map(|own| {
+            let alike =
+                |other: &&Arc<WithheldState>| self.is_authority(&other.by) && other.by != own.by && own.agrees(other);
+            let other = said.iter().find(alike)?;
+            Some(Agreed { body: &own.body, said: own.said.max(other.said) })
+        });
+        let mut agreed: Vec<_> = agreed.collect();
+        agreed.sort_by_key(|agreed| std::cmp::Reverse(agreed.said));
+        agreed
     }
 
     /// Whether events of that day may name the region.

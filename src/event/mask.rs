@@ -59,11 +59,29 @@ pub fn masked(body: &[u8], pointers: &[String]) -> Result<Vec<u8>, MaskFault> {
     let (mut out, mut from) = (Vec::with_capacity(body.len()), 0);
     for (text, characters) in places {
         out.extend_from_slice(&body[from..text.start]);
-        out.extend(format!("\"{}\"", MASK.to_string().repeat(characters)).into_bytes());
+        out.extend(masks(characters));
         from = text.end;
     }
     out.extend_from_slice(&body[from..]);
     Ok(out)
+}
+
+/// Whether every text that the pointers name is masked; for the pointer `""`, whether nothing is left.
+#[must_use]
+pub fn is_masked(body: &[u8], pointers: &[String]) -> bool {
+    if pointers == [""] {
+        return body.is_empty();
+    }
+    let hidden = |pointer: &String| {
+        let (text, characters) = place(body, pointer)?;
+        (text.len() == 2 + characters * MASK.len_utf8() && body[text] == *masks(characters)).then_some(())
+    };
+    json::read(body).is_ok() && pointers.len() <= MASKS_MAX && pointers.iter().all(|pointer| hidden(pointer).is_some())
+}
+
+/// The literal of a masked text.
+fn masks(characters: usize) -> Vec<u8> {
+    format!("\"{}\"", MASK.to_string().repeat(characters)).into_bytes()
 }
 
 /// Whether a pointer names an attribute that stays, in an event or in one of a batch.
@@ -278,13 +296,17 @@ mod tests {
             let body = if pretty { serde_json::to_vec_pretty(&tree).unwrap() } else { serde_json::to_vec(&tree).unwrap() };
             let text = tree.pointer_mut(&pointer).unwrap();
             *text = text.as_str().unwrap().chars().map(|_| MASK).collect::<String>().into();
-            let out = masked(&body, &[pointer]).unwrap();
+            let pointers = [pointer];
+            let out = masked(&body, &pointers).unwrap();
+            prop_assert!(is_masked(&out, &pointers));
+            prop_assert_eq!(is_masked(&body, &pointers), out == body);
             prop_assert_eq!(serde_json::from_slice::<Value>(&out).unwrap(), tree);
         }
 
         #[test]
         fn never_panics(body in prop::collection::vec(any::<u8>(), 0..60), pointer in "(/[a-z0-9~]{0,3}){0,4}") {
-            let _ = masked(&body, &[pointer]);
+            let pointers = [pointer];
+            let _ = (masked(&body, &pointers), is_masked(&body, &pointers));
         }
     }
 }

@@ -61,6 +61,17 @@ pub fn agency(entry: &Entry) -> Option<String> {
     entry.subject.text().and_then(|text| Subject::parse(text).ok()).map(|subject| subject.agency)
 }
 
+fn counts(entry: &Entry) -> bool {
+    !matches!(entry.ruling.as_ref().map(|ruling| &ruling.verdict), Some(Verdict::Refused(_)))
+}
+
+/// Whether the registry is made of it: governance that was not refused.
+#[must_use]
+pub fn governs(entry: &Entry) -> bool {
+    let subject = entry.subject.text().and_then(|text| Subject::parse(text).ok());
+    counts(entry) && subject.is_some_and(|subject| subject.channel == Channel::Govern)
+}
+
 /// SHA-256 of an entry's text as it stands: what authority and agency sign for a withheld one.
 #[must_use]
 pub fn stands(entry: &Entry) -> [u8; 32] {
@@ -78,10 +89,9 @@ pub fn withheld(entry: &Entry, mask: &[String]) -> Result<Entry, WithholdFault> 
         Body::Hashed { .. } => return Err(WithholdFault::NotKept(index)),
         Body::Withheld(_) => return Err(WithholdFault::Already(index)),
     };
-    let subject = entry.subject.text().and_then(|text| Subject::parse(text).ok());
-    let subject = subject.ok_or(WithholdFault::NoAgency(index))?;
-    let counts = !matches!(entry.ruling.as_ref().map(|ruling| &ruling.verdict), Some(Verdict::Refused(_)));
-    if counts && subject.channel == Channel::Govern {
+    agency(entry).ok_or(WithholdFault::NoAgency(index))?;
+    let counts = counts(entry);
+    if governs(entry) {
         return Err(WithholdFault::Governance(index));
     }
     if counts && mask == [""] {

@@ -224,12 +224,15 @@ fn fold(
     Ok(found)
 }
 
-/// What both signed, about an entry of that agency, and where the later of them said it.
+/// What both signed last about an entry of that agency, and where the later of them said it; of an entry that lost its texts,
+/// what it lost them by.
 fn agreed(registry: &Registry, entry: &Entry) -> Result<(BodyWithheld, u64), WithholdError> {
     let agency = left::agency(entry).ok_or(WithholdFault::NoAgency(entry.index))?;
-    let found = registry.withholding(entry.index).filter(|agreed| agreed.body.agency == agency);
-    let agreed = found.ok_or(WithholdError::NotAgreed(entry.index, agency))?;
-    Ok((agreed.body.clone(), agreed.said))
+    let mut all = registry.withholding(entry.index);
+    all.retain(|agreed| agreed.body.agency == agency);
+    let here = entry.body.is_withheld().then(|| hex::encode(&left::stands(entry)));
+    let found = all.iter().find(|agreed| here.as_ref() == Some(&agreed.body.stands)).or(all.first());
+    found.map(|agreed| (agreed.body.clone(), agreed.said)).ok_or(WithholdError::NotAgreed(entry.index, agency))
 }
 
 /// The published checkpoint, where it covers the entry's whole bundle and both statements.

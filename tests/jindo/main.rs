@@ -17,6 +17,7 @@ mod e2e_rebuild;
 mod e2e_recover;
 mod e2e_up;
 mod e2e_wire;
+mod e2e_withhold;
 mod e2e_witness;
 mod faults;
 mod flips;

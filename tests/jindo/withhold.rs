@@ -154,7 +154,7 @@ fn who_may_say_it() {
     };
     let here = |ledger: &TestLedger| -> Option<String> {
         let registry: std::sync::Arc<Registry> = ledger.core().registry();
-        registry.withholding(index).map(|agreed| agreed.body.stands.clone())
+        registry.withholding(index).first().map(|agreed| agreed.body.stands.clone())
     };
     for (by, data, expected) in [
         ("kita", said(index, "keco", &hash("b")), "not-authorised"),
@@ -175,6 +175,16 @@ fn who_may_say_it() {
     assert_eq!(here(&ledger), None, "the authority did not say it of that agency");
     assert_eq!(say(&mut ledger, AUTHORITY, said(index, "keco", &hash("b"))), "accepted");
     assert_eq!(here(&ledger), Some(hash("b")));
+    // What was agreed cannot be unsaid: an agency could make every later audit of an honest log fail.
+    assert_eq!(say(&mut ledger, "keco", said(index, "keco", &hash("d"))), "accepted");
+    assert_eq!(here(&ledger), Some(hash("b")));
+    for _ in 0..6 {
+        assert_eq!(say(&mut ledger, "keco", said(index, "keco", &hash("e"))), "accepted");
+    }
+    assert_eq!(say(&mut ledger, "keco", said(index, "keco", &hash("e"))), "governance-invalid", "eight are enough");
+    // An authority's own word is not two: what it reported itself takes another authority.
+    assert_eq!(say(&mut ledger, AUTHORITY, said(0, AUTHORITY, &hash("b"))), "accepted");
+    assert!(ledger.core().registry().withholding(0).is_empty());
     let expected = ledger.core().digest();
     ledger.reopen();
     assert_eq!((here(&ledger), ledger.core().digest()), (Some(hash("b")), expected), "it comes back from the store");

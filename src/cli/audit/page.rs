@@ -81,11 +81,12 @@ impl Page<'_> {
         }
         if !report.withheld.is_empty() {
             let (number, which) = (count(report.withheld.len() as u64), indexes(&report.withheld));
+            let confirmed = count(report.withheld_confirmed);
             let ko = format!(
-                "법에 따라 본문 일부를 제거한 기록: {number}건 ({which}). 주무 부처와 기관이 서명한 결정과 일치하며, 이 기록들의 판정 {number}건은 로그에 적힌 대로 받아들였습니다."
+                "법에 따라 본문 일부를 제거한 기록: {number}건 ({which}). 주무 부처와 기관이 서명한 것과 일치합니다. 이 {number}건의 판정은 로그에 적힌 대로 받아들였고, 그 가운데 {confirmed}건의 집계는 제거 전에 기록된 해시로 확인됩니다."
             );
             let en = format!(
-                "Entries with texts withheld by law: {number} ({which}). Each is what authority and agency signed for; the verdicts of these {number} are taken from the log."
+                "Entries with texts withheld by law: {number} ({which}). Each is what authority and agency signed. The verdicts of these {number} are taken from the log; the figures of {confirmed} are confirmed by a digest recorded before."
             );
             self.line(&ko, &en);
         }
