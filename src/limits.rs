@@ -146,6 +146,12 @@ pub const IDENTITY_BYTES_MAX: usize = 200;
 pub const WINNERS_CACHED_MAX: usize = 150_000;
 /// Bytes of a stream's name: longer or stranger ones (never ours) enter an entry as their hash.
 pub const STREAM_NAME_BYTES_MAX: usize = 128;
+/// Texts masked in one withheld body: as many as a batch has events. Somebody who must mask more masks the whole of a report.
+pub const MASKS_MAX: usize = 256;
+/// Statements of one agency about withholding one entry: a slip is mended in the second, and the registry keeps them all.
+pub const WITHHELD_SAID_MAX: usize = 8;
+/// Indexes of withheld entries named on an audit's page; the JSON has all.
+pub const WITHHELD_TOLD_MAX: usize = 12;
 /// Bytes of a reason code in an entry.
 pub const REASON_CODE_BYTES_MAX: usize = 64;
 /// Bytes of one event schema: it travels as text inside `schema.registered.v1`, whose body is [`BODY_BYTES_MAX`].

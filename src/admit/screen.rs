@@ -200,8 +200,9 @@ fn claimed(entry: &Entry, subject: &Subject, registry: &Registry, claims: &Claim
 }
 
 fn report(entry: &Entry, subject: Subject, registry: &Registry, jws: &Jws) -> Result<Report, Refusal> {
-    let body = match &entry.body {
-        Body::Bytes(bytes) => bytes,
+    let (body, digests) = match &entry.body {
+        Body::Bytes(bytes) => (bytes, &[][..]),
+        Body::Withheld(withheld) => (&withheld.text, &withheld.digests[..]),
         Body::Hashed { bytes, .. } => {
             return Err(Refusal::whole(Reason::BodyTooLarge, format!("the body has {bytes} bytes")));
         }
@@ -210,7 +211,11 @@ fn report(entry: &Entry, subject: Subject, registry: &Registry, jws: &Jws) -> Re
         let fault = Fault { event: fault.event, reason: Reason::EnvelopeMalformed, detail: fault.detail };
         Refusal { reason: Reason::EnvelopeMalformed, faults: vec![fault] }
     };
-    let events = envelope::parse(&jws.claims().cty, body).map_err(malformed)?;
+    let mut events = envelope::parse(&jws.claims().cty, body).map_err(malformed)?;
+    // What was said before its texts were masked still is what was said: an equal event is a duplicate of it.
+    for (event, digest) in events.iter_mut().zip(digests) {
+        event.digest = *digest;
+    }
     let schema = registry.schemas.get(subject.kind.as_str()).map(|state| Arc::clone(&state.schema));
     if schema.is_none() && !(registry.origin.is_empty() || bootstraps(&subject)) {
         return Err(Refusal::whole(Reason::TypeUnknown, format!("'{}' is not registered", subject.kind)));

@@ -112,11 +112,19 @@ fn leaves(
     tile: Option<Vec<[u8; 32]>>,
     width: u64,
 ) -> Vec<([u8; 32], Option<[u8; 32]>)> {
-    let own: Vec<[u8; 32]> = entries.iter().map(|entry| leaf_hash(entry)).collect();
+    let mut own: Vec<[u8; 32]> = entries.iter().map(|entry| leaf_hash(entry)).collect();
     let Some(tile) = tile else {
         let missing = std::iter::repeat_n([0; 32], (width as usize).saturating_sub(own.len()));
         return own.into_iter().chain(missing).map(|leaf| (leaf, None)).collect();
     };
+    // What is left of a withheld entry does not give its leaf: the tile has it, and the tree above holds the tile to it. That
+    // it may stand there at all is judged at the end, when everything that was said of it is known.
+    for (at, leaf) in tile.iter().enumerate() {
+        let differs = own.get(at).is_some_and(|own| own != leaf);
+        if differs && entries.get(at).is_some_and(|bytes| is_withheld(bytes)) {
+            own[at] = *leaf;
+        }
+    }
     if own == tile {
         return own.into_iter().map(|leaf| (leaf, None)).collect();
     }
@@ -128,6 +136,10 @@ fn leaves(
     }
     let pair = |(at, leaf): (usize, [u8; 32])| (leaf, own.get(at).copied().filter(|own| *own != leaf));
     tile.into_iter().enumerate().map(pair).collect()
+}
+
+fn is_withheld(bytes: &[u8]) -> bool {
+    Entry::parse(bytes).is_ok_and(|entry| entry.body.is_withheld())
 }
 
 fn check(

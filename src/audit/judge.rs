@@ -5,13 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::report::{Finding, Report, widen};
+use super::withheld::{self, Left};
+use crate::admit::Refusal;
 use crate::admit::decide::Decided;
 use crate::admit::screen::{Screened, Trust, screen};
-use crate::admit::{Reason, Refusal};
 use crate::catalogue::registry::{RULES_KNOWN, Registry};
 use crate::limits::{AUDIT_STORE_CACHE_BYTES, AUDIT_STORE_REOPEN_BYTES, CLOCK_AHEAD_NS_MAX, STATE_DIGEST_EVERY};
 use crate::log::entry::{Entry, Kept, Ruling, Verdict};
-use crate::projector::folding::{Folding, ruling_of};
+use crate::log::folder::LogFolder;
+use crate::projector::folding::{Folding, refused, ruling_of};
 use crate::projector::halt::Halt;
 use crate::sign::{Jws, hex};
 use crate::store::Layout;
@@ -30,6 +32,8 @@ pub struct Judge {
     pub seen: SeenClaims,
     /// Hashes of evidence named by accepted events; `None` where nobody asks.
     pub evidence: Option<Vec<[u8; 32]>>,
+    /// Entries that stand without texts they were recorded with.
+    withheld: Vec<Left>,
 }
 
 impl Judge {
@@ -46,7 +50,8 @@ impl Judge {
             ..Layout::default()
         };
         let folding = Folding::open_with(scratch, layout)?;
-        Ok(Judge { folding, trust, stream: None, seen: SeenClaims::new(), evidence: evidence.then(Vec::new) })
+        let evidence = evidence.then(Vec::new);
+        Ok(Judge { folding, trust, stream: None, seen: SeenClaims::new(), evidence, withheld: Vec::new() })
     }
 
     /// The registry after the entries so far.
@@ -77,19 +82,20 @@ impl Judge {
         self.stream = number.max(self.stream);
         self.state(&entry, report);
         self.signed(&entry, &screened, report);
+        self.withheld.extend(Left::of(&entry));
         let held = entry.ruling.take();
         let Screened { outcome, signer } = screened;
         let agency = signer.agency.clone();
         let outcome = self.folding.judge(&entry, outcome)?;
         let ruling = ruling_of(&outcome);
-        if held.as_ref() != Some(&ruling) {
+        // Why a report was refused may have stood in the texts that are gone.
+        let taken = entry.body.is_withheld() && matches!(held, Some(Ruling { verdict: Verdict::Refused(_), .. }));
+        if held.as_ref() != Some(&ruling) && !taken {
             differs(&entry, agency.as_deref(), held.as_ref(), &ruling, &outcome, report);
         }
         // What the log says counts goes on counting, where it can: the figures it publishes follow from it.
         let outcome = match (held.as_ref().map(|held| &held.verdict), outcome) {
-            (Some(Verdict::Refused(code)), Ok(_)) => {
-                Err(Refusal::whole(Reason::of_code(code).unwrap_or(Reason::DataInvalid), "refused by the log"))
-            }
+            (Some(Verdict::Refused(code)), outcome) if outcome.is_ok() || taken => Err(refused(code)),
             (_, outcome) => outcome,
         };
         let mut events = 0;
@@ -147,11 +153,14 @@ impl Judge {
     ///
     /// # Errors
     /// The scratch store fails.
-    pub fn finish(mut self, report: &mut Report) -> Result<(), Halt> {
+    pub fn finish(mut self, folder: &LogFolder, report: &mut Report) -> Result<(), Halt> {
         self.folding.commit()?;
         let registry = self.registry().clone();
         let chains = self.folding.reader().chains()?;
         super::keys::keys(&registry, &chains, report);
+        let size = report.size;
+        let read = |index| Entry::parse(&folder.entry(index, size).ok()?).ok();
+        withheld::judge(&registry, &self.withheld, &read, report);
         self.folding.close()
     }
 }

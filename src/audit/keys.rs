@@ -7,7 +7,7 @@ use crate::catalogue::registry::Registry;
 use crate::fold::rows::ChainRow;
 use crate::limits::CHAIN_HOLE_ALARM_NS;
 
-/// Keys, chains, names and withheld bodies into the report.
+/// Keys, chains and names into the report.
 pub fn keys(registry: &Registry, chains: &BTreeMap<String, ChainRow>, report: &mut Report) {
     let last = report.recorded.map(|(_, last)| last);
     for (key, state) in &registry.keys {
@@ -54,5 +54,4 @@ pub fn keys(registry: &Registry, chains: &BTreeMap<String, ChainRow>, report: &m
         row.name = registry.agencies.get(code.as_str()).map(|state| state.info.name.clone());
     }
     report.simulated = registry.simulated;
-    report.withheld = registry.withheld.iter().filter(|(_, by)| by.len() > 1).map(|(index, _)| *index).collect();
 }

@@ -2,7 +2,8 @@
 //!
 //! Everything the folder claims is made anew from the entries: the tree and each tile ([`tree`]), every root that was ever
 //! signed ([`heads`]), every signature and what an entry alone decides ([`entries`], all cores), every verdict and state
-//! digest ([`judge`], in order), keys and chains ([`keys`]), cosignatures of outsiders ([`witnesses`]). What is wrong becomes
+//! digest ([`judge`], in order), keys and chains ([`keys`]), texts removed by law ([`withheld`]), cosignatures of outsiders
+//! ([`witnesses`]). What is wrong becomes
 //! a [`report::Finding`]; an audit goes on behind it and names everything. Trusted from outside: the SHA-256 of entry 0,
 //! checkpoints the auditor kept, and receipts that agencies hold ([`receipts`]).
 //!
@@ -20,6 +21,7 @@ pub mod receipts;
 pub mod report;
 pub mod sample;
 pub mod tree;
+pub mod withheld;
 pub mod witnesses;
 
 use std::io;
@@ -226,7 +228,7 @@ impl Audit<'_> {
             let compared = evidence::compare(named, folder);
             report.evidence = Some(compared.map_err(|(path, error)| io_fault(&path, error))?);
         }
-        Ok(self.judge.finish(report)?)
+        Ok(self.judge.finish(self.folder, report)?)
     }
 
     fn batch(&mut self, batch: Batch, known: &Mutex<Arc<Registry>>, report: &mut Report) -> Result<(), AuditFault> {

@@ -55,8 +55,13 @@ pub struct Report {
     pub agencies: BTreeMap<String, Agency>,
     /// Keys as registered in the log.
     pub keys: Vec<Key>,
-    /// Entries whose body is withheld by authority and agency.
+    /// Entries that stand without texts they were recorded with, as authority and agency agreed: their verdicts are the log's
+    /// word, and their hashes the tree's.
     pub withheld: Vec<u64>,
+    /// Of them those whose figures a state digest confirms that was recorded before both had spoken.
+    pub withheld_confirmed: u64,
+    /// Entries for which that is agreed, and which stand whole.
+    pub withheld_agreed: Vec<u64>,
     /// Simulated ledger.
     pub simulated: bool,
     /// Evidence asked for.

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use super::indicator::{DefinitionChanged, FoldKind, Indicator};
 use super::registry::{
     AgencyState, IndicatorState, KeyState, LogKeyState, OwnerState, RegionState, Registry, SchemaState, TargetKey,
-    TargetState, Version,
+    TargetState, Version, WithheldState,
 };
 use crate::event::governance as body;
 use crate::event::schema::Schema;
 use crate::event::{Date, Time};
+use crate::limits::WITHHELD_SAID_MAX;
 use crate::sign::verifying_key;
 
 /// Why a governance event was refused.
@@ -76,7 +77,7 @@ impl Registry {
             "ledger.created.v1" => self.created(act),
             "key.added.v1" => self.key_added(act, read(act)?),
             "key.revoked.v1" => self.key_revoked(act, read(act)?),
-            "body.withheld.v1" => self.body_withheld(act, &read(act)?),
+            "body.withheld.v1" => self.body_withheld(act, read(act)?),
             _ if !self.is_authority(act.agency) => Err(GovernError::NotAuthorised(format!(
                 "'{}' is no authority: only authorities publish {}",
                 act.agency, act.kind
@@ -445,11 +446,24 @@ impl Registry {
         Ok(())
     }
 
-    fn body_withheld(&mut self, act: Act<'_>, withheld: &body::BodyWithheld) -> Result<(), GovernError> {
-        if withheld.index >= act.index {
-            return Err(contradiction(format!("entry {} does not exist yet", withheld.index)));
+    /// An authority, and the agency whose entry it is, say it one after the other. Admission holds the speaker to what the
+    /// statement claims of the entry; whether that is so is held against the entry itself by `jindo withhold` and by audits.
+    fn body_withheld(&mut self, act: Act<'_>, body: body::BodyWithheld) -> Result<(), GovernError> {
+        if body.index >= act.index {
+            return Err(contradiction(format!("entry {} does not exist yet", body.index)));
         }
-        self.withheld.entry(withheld.index).or_default().insert(act.agency.into());
+        if !self.agencies.contains_key(body.agency.as_str()) {
+            return Err(GovernError::AgencyUnknown(body.agency));
+        }
+        if !self.is_authority(act.agency) && !self.acts_for(act.agency, &body.agency) {
+            let why = format!("'{}' may not withhold what '{}' reported", act.agency, body.agency);
+            return Err(GovernError::NotAuthorised(why));
+        }
+        let said = self.withheld.entry(body.index).or_default();
+        if said.iter().filter(|state| *state.by == *act.agency).count() >= WITHHELD_SAID_MAX {
+            return Err(contradiction(format!("'{}' spoke of entry {} often enough", act.agency, body.index)));
+        }
+        said.push(Arc::new(WithheldState { said: act.index, by: act.agency.into(), body }));
         Ok(())
     }
 }

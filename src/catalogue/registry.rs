@@ -3,11 +3,11 @@
 //! Queries stand here; [`super::govern`] changes it. A registry is cheap to clone, so a report of several governance
 //! events is tried on a copy and either all of them apply or none.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::indicator::Indicator;
-use crate::event::governance::{AgencyRegistered, RegionRegistered, SourceInterpreted, TargetSet};
+use crate::event::governance::{AgencyRegistered, BodyWithheld, RegionRegistered, SourceInterpreted, TargetSet};
 use crate::event::schema::Schema;
 use crate::event::{Day, Time};
 
@@ -45,8 +45,39 @@ pub struct Registry {
     pub indicator_ids: Vec<Arc<str>>,
     /// Numbers of the indicators that some version of takes an event type.
     pub movers: HashMap<Arc<str>, Vec<u16>>,
-    /// Entries whose body is withheld, with who signed for it so far; withheld once authority and agency both did.
-    pub withheld: BTreeMap<u64, BTreeSet<Arc<str>>>,
+    /// Entries whose body is to be withheld, with everything said of that, in order.
+    pub withheld: BTreeMap<u64, Vec<Arc<WithheldState>>>,
+}
+
+/// What one agency says of withholding a body. It stands: what was removed on its word cannot be unsaid.
+#[derive(Debug, Clone)]
+pub struct WithheldState {
+    /// Index of the entry that says it.
+    pub said: u64,
+    /// Who says it.
+    pub by: Arc<str>,
+    /// What it says.
+    pub body: BodyWithheld,
+}
+
+impl WithheldState {
+    /// Whether another says the same; each may have a ground of its own.
+    fn agrees(&self, other: &Self) -> bool {
+        let key = |state: &Self| {
+            let body = &state.body;
+            (body.agency.clone(), body.sha256.clone(), body.mask.clone(), body.stands.clone())
+        };
+        key(self) == key(other)
+    }
+}
+
+/// What authority and agency agreed on.
+#[derive(Debug, Clone, Copy)]
+pub struct Agreed<'a> {
+    /// What both say.
+    pub body: &'a BodyWithheld,
+    /// Index of the entry with the later of the two statements.
+    pub said: u64,
 }
 
 /// An agency.
@@ -255,6 +286,24 @@ impl Registry {
             }
         }
         false
+    }
+
+    /// What the agency whose entry it is and an authority both say of withholding a body, newest first. That the entry is that
+    /// agency's is for whoever has the entry to check: no row leads from an index to an agency. They are always two: what an
+    /// authority itself reported takes another authority.
+    #[must_use]
+    pub fn withholding(&self, index: u64) -> Vec<Agreed<'_>> {
+        let said = self.withheld.get(&index).map(Vec::as_slice).unwrap_or_default();
+        let own = said.iter().filter(|own| self.acts_for(&own.by, &own.body.agency));
+        let agreed = own.filter_map(|own| {
+            let alike =
+                |other: &&Arc<WithheldState>| self.is_authority(&other.by) && other.by != own.by && own.agrees(other);
+            let other = said.iter().find(alike)?;
+            Some(Agreed { body: &own.body, said: own.said.max(other.said) })
+        });
+        let mut agreed: Vec<_> = agreed.collect();
+        agreed.sort_by_key(|agreed| std::cmp::Reverse(agreed.said));
+        agreed
     }
 
     /// Whether events of that day may name the region.

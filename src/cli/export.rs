@@ -30,7 +30,7 @@ Examples:
 
 Columns: id, time, subject, the fields of the type, then notes that an import leaves out: _agency, _index, _recorded,
 _state. Corrections are applied and retracted events left out, unless --all is given. Text that a spreadsheet would run as
-a formula gets an apostrophe before it, which an import takes off again.")]
+a formula gets an apostrophe before it, which an import takes off again. Texts withheld by law stand as █, and _state says so.")]
 pub struct Args {
     /// Event type; its version may be left out
     #[arg(value_name = "TYPE", required_unless_present = "indicator")]
@@ -164,6 +164,7 @@ struct Row {
     event: NewEvent,
     index: u64,
     recorded: Time,
+    withheld: bool,
 }
 
 /// The new events of an entry that are of the wanted types, corrections as the events they correct to.
@@ -173,7 +174,8 @@ fn accepted(item: &Item, types: &[String], origin: &mut HashMap<(String, Uuid), 
         let _ = position;
         let Some(event) = event_of(event, types, origin) else { continue };
         origin.insert((event.agency.clone(), event.id), event.kind.clone());
-        rows.push(Row { event, index: item.entry.index, recorded: item.entry.recorded });
+        let (index, recorded) = (item.entry.index, item.entry.recorded);
+        rows.push(Row { event, index, recorded, withheld: item.entry.body.is_withheld() });
     }
     rows
 }
@@ -232,7 +234,8 @@ impl Writer {
                     Some(Fate::Corrected) => "corrected",
                     Some(Fate::Retracted) => "retracted",
                 };
-                cells.extend([event.agency.clone(), row.index.to_string(), row.recorded.to_string(), state.to_owned()]);
+                let state = if row.withheld { format!("{state}, withheld") } else { state.to_owned() };
+                cells.extend([event.agency.clone(), row.index.to_string(), row.recorded.to_string(), state]);
                 writer.write_record(cells.iter().map(|cell| guarded(cell)))?;
             }
             Writer::Ndjson(sink) => {

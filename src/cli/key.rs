@@ -108,7 +108,11 @@ pub fn run(verb: Verb, context: &Context) -> anyhow::Result<Exit> {
     }
 }
 
-fn publish(who: &Who, kind: &str, data: Value, context: &Context) -> anyhow::Result<Exit> {
+/// Publishes one governance event and says what became of it.
+///
+/// # Errors
+/// No key, no connection.
+pub(super) fn publish(who: &Who, kind: &str, data: Value, context: &Context) -> anyhow::Result<Exit> {
     let agency = who.agency()?;
     let (id, time) = (Uuid::now_v7(), Time::now());
     let event = NewEvent { id, agency: agency.clone(), kind: kind.to_owned(), time, subject: None, data };

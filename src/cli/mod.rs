@@ -1,6 +1,6 @@
 //! One verb per file. A verb reads as a story: what it was given, what it does, what it prints.
 //!
-//! Only `up`, `run` and `rebuild` open the store; every other verb speaks to a running ledger or reads a log
+//! Only `up`, `run`, `rebuild` and `withhold` open the store; every other verb speaks to a running ledger or reads a log
 //! folder (an audit makes a store of its own and removes it).
 
 pub mod audit;
@@ -29,6 +29,7 @@ pub mod status;
 pub mod table;
 pub mod up;
 pub mod verify;
+pub mod withhold;
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
@@ -125,6 +126,7 @@ enum Verb {
     Rebuild(rebuild::Args),
     Recover(recover::Args),
     Audit(audit::Args),
+    Withhold(withhold::Args),
     Completions(completions::Args),
 }
 
@@ -220,6 +222,7 @@ fn run_verb(verb: Verb, context: &Context) -> anyhow::Result<Exit> {
         Verb::Rebuild(args) => rebuild::run(args, context),
         Verb::Recover(args) => recover::run(args, context),
         Verb::Audit(args) => audit::run(args, context),
+        Verb::Withhold(args) => withhold::run(args, context),
         Verb::Completions(args) => completions::run(args, context),
     }
 }

@@ -10,6 +10,7 @@ use crate::limits::TABLE_ROWS_MAX;
 
 use super::exit::Exit;
 use super::journal::{self, Item, Journal, Point, Wanted, point};
+use super::lang::Lang;
 use super::table::{Style, Table, cell};
 use super::{Context, out};
 
@@ -100,6 +101,7 @@ fn row_json(item: &Item, row: Option<&(usize, Event)>) -> Value {
     let mut shown = json!({
         "index": entry.index, "recorded": entry.recorded, "agency": item.agency, "type": item.kind,
         "verdict": item.verdict(), "code": item.code(), "stream": entry.stream, "sequence": entry.sequence,
+        "withheld": entry.body.is_withheld(),
     });
     if let Some((position, event)) = row {
         shown["position"] = (*position).into();
@@ -145,7 +147,7 @@ fn table(mut journal: Journal, refused: bool, limit: Option<usize>, context: &Co
                 cell(item.kind.as_deref().unwrap_or("?")),
                 cell(row.map_or_else(String::new, |(_, event)| event.time.day().to_string())),
                 verdict(&item, row, context),
-                cell(row.map_or_else(String::new, |(_, event)| summary(event))),
+                cell(what(&item, row, lang)),
             ]);
         }
     }
@@ -156,6 +158,13 @@ fn table(mut journal: Journal, refused: bool, limit: Option<usize>, context: &Co
         eprintln!("{note}");
     }
     Ok(Exit::Ok)
+}
+
+/// What an event says, and whether texts of it were masked by law.
+fn what(item: &Item, row: Option<&(usize, Event)>, lang: Lang) -> String {
+    let text = row.map_or_else(String::new, |(_, event)| summary(event));
+    let note = lang.pick("[법에 따라 가림]", "[withheld by law]");
+    if item.entry.body.is_withheld() { format!("{note} {text}") } else { text }
 }
 
 /// To the second: nanoseconds are in the NDJSON.

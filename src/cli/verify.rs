@@ -87,7 +87,7 @@ fn does_not_hold((ko, en): (&str, &str), fault: &str, context: &Context) -> anyh
 }
 
 /// The key, as given or from a file.
-fn vkey(given: &str) -> anyhow::Result<VerifierKey> {
+pub(super) fn vkey(given: &str) -> anyhow::Result<VerifierKey> {
     let path = Path::new(given);
     let text = if path.is_file() { out::read_text(path, 4_096)? } else { given.to_owned() };
     VerifierKey::parse(text.trim_end_matches('\n')).map_err(|fault| could(fault.to_string(), fault.to_string()).into())

@@ -244,14 +244,21 @@ pub struct SourceInterpreted {
     pub confirmed_by: Option<String>,
 }
 
-/// `body.withheld.v1`: the body of an entry is legally removed; its hash stays.
+/// `body.withheld.v1`: texts in the body of an entry are legally removed; its hash stays. In force once an authority and the
+/// agency that signed the entry have both said it alike.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BodyWithheld {
     /// Index of the entry.
     pub index: u64,
+    /// Agency whose entry it is.
+    pub agency: String,
     /// SHA-256 of the body, lower-case hex.
     pub sha256: String,
+    /// RFC 6901 pointers to the texts that are masked; `""` alone for the whole body of a refused report.
+    pub mask: Vec<String>,
+    /// SHA-256 of the entry as it stands afterwards, header lines included, lower-case hex.
+    pub stands: String,
     /// Legal ground.
     pub reason: String,
 }

@@ -14,6 +14,7 @@
 //! content-type: application/cloudevents-batch+json
 //! signature: eyJhbGciOiJFZERTQSIs…
 //! body-sha256: <64 hex digits> 61000              only where the body is not kept
+//! withheld: <64 hex digits> 812 <32 hex digits>…  only where texts of the body were masked later: see [`super::withhold`]
 //!
 //! <body bytes>
 //! ```
@@ -21,7 +22,8 @@
 //! The lines stand in this order, each at most once. What cannot be kept as text (a subject over 256 bytes, a header value
 //! over 2,048, repeated, or outside 0x20..0x7e) stands as `subject-sha256: <hex> <bytes>`, `content-type-sha256:` or
 //! `signature-sha256:` in the place of its line; of a repeated header the hash is of its values joined by CR LF. A body over
-//! 56 KiB leaves its hash and length. So an entry exists, within 65,535 bytes, for any message whatsoever.
+//! 56 KiB leaves its hash and length. So an entry exists, within 65,535 bytes, for any message whatsoever. The line `withheld:`
+//! has SHA-256 and length of the body that was signed, then the digest of each of its events; no message arrives as that.
 //!
 //! It never judges: verdicts come from [`crate::admit`] and are written here so that no later software changes them.
 
@@ -107,25 +109,48 @@ pub enum Body {
         /// Length.
         bytes: u64,
     },
+    /// What is left of one with texts masked later.
+    Withheld(Box<Withheld>),
+}
+
+/// A body with texts masked, and what the log keeps of the one that was signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Withheld {
+    /// As it stands now: at most [`BODY_BYTES_MAX`].
+    pub text: Bytes,
+    /// SHA-256 of the body that was signed.
+    pub sha256: [u8; 32],
+    /// Its length.
+    pub bytes: u64,
+    /// Content digest of each of its events, where it was accepted or a duplicate; folding needs them to know duplicates.
+    pub digests: Vec<[u8; 16]>,
 }
 
 impl Body {
-    /// The bytes, where they were kept.
+    /// The bytes, where they were kept; of a withheld body what is left.
     #[must_use]
     pub fn bytes(&self) -> Option<&Bytes> {
         match self {
             Body::Bytes(bytes) => Some(bytes),
+            Body::Withheld(withheld) => Some(&withheld.text),
             Body::Hashed { .. } => None,
         }
     }
 
-    /// SHA-256 of the body, kept or not: what a signature covers.
+    /// SHA-256 of the body that was signed, kept or not.
     #[must_use]
     pub fn sha256(&self) -> [u8; 32] {
         match self {
             Body::Bytes(bytes) => hex::sha256(bytes),
             Body::Hashed { sha256, .. } => *sha256,
+            Body::Withheld(withheld) => withheld.sha256,
         }
+    }
+
+    /// Whether texts of it were masked: then the entry's text does not give its hash in the tree.
+    #[must_use]
+    pub const fn is_withheld(&self) -> bool {
+        matches!(self, Body::Withheld(_))
     }
 }
 
@@ -243,7 +268,8 @@ impl Entry {
     }
 
     /// The text of the entry: the leaf of the log's tree. At most [`crate::limits::ENTRY_BYTES_MAX`] bytes for what
-    /// [`Entry::of_arrival`] gives, whatever ruling over at most 256 events, state and recovery it carries.
+    /// [`Entry::of_arrival`] gives, whatever ruling over at most 256 events, state and recovery it carries, and for what
+    /// [`super::withhold::withheld`] makes of it.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let body = self.body.bytes().map_or(&[][..], |bytes| bytes.as_ref());
@@ -295,8 +321,14 @@ impl Entry {
         if let Some(signature) = &self.signature {
             kept(&mut line, "signature", signature);
         }
-        if let Body::Hashed { sha256, bytes } = &self.body {
-            line("body-sha256", &hashed(sha256, *bytes));
+        match &self.body {
+            Body::Bytes(_) => {}
+            Body::Hashed { sha256, bytes } => line("body-sha256", &hashed(sha256, *bytes)),
+            Body::Withheld(withheld) => {
+                let digests: String =
+                    withheld.digests.iter().map(|digest| format!(" {}", hex::encode(digest))).collect();
+                line("withheld", &format_args!("{}{digests}", hashed(&withheld.sha256, withheld.bytes)));
+            }
         }
         out.push('\n');
     }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::entry::{Body, Entry, Kept, MAGIC, Mark, Ruling, Verdict, is_printable, is_stream_name};
+use super::entry::{Body, Entry, Kept, MAGIC, Mark, Ruling, Verdict, Withheld, is_printable, is_stream_name};
 use crate::{
     event::Time,
     limits::{
@@ -88,12 +88,16 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Entry, EntryFault> {
     let content_type = lines.kept("content-type", HEADER_BYTES_MAX)?;
     let signature = lines.kept("signature", HEADER_BYTES_MAX)?;
     let hashed_body = lines.allow("body-sha256", hashed)?;
+    let withheld = lines.allow("withheld", withheld)?;
     if let Some((name, _)) = lines.0.last() {
         return Err(EntryFault::Line(name.chars().take(40).collect()));
     }
-    let body = match hashed_body {
-        Some((sha256, bytes)) if body.is_empty() => Body::Hashed { sha256, bytes },
-        None if body.len() <= BODY_BYTES_MAX => Body::Bytes(Bytes::copy_from_slice(body)),
+    let body = match (hashed_body, withheld) {
+        (Some((sha256, bytes)), None) if body.is_empty() => Body::Hashed { sha256, bytes },
+        (None, Some(withheld)) if body.len() <= BODY_BYTES_MAX => {
+            Body::Withheld(Box::new(Withheld { text: Bytes::copy_from_slice(body), ..withheld }))
+        }
+        (None, None) if body.len() <= BODY_BYTES_MAX => Body::Bytes(Bytes::copy_from_slice(body)),
         _ => return Err(EntryFault::Body(body.len())),
     };
     Ok(Entry { index, stream, sequence, recorded, recovered, subject, content_type, signature, state, ruling, body })
@@ -176,6 +180,15 @@ fn place(text: &str) -> Option<(String, u64)> {
 fn hashed(text: &str) -> Option<([u8; 32], u64)> {
     let (hash, bytes) = text.split_once(' ')?;
     Some((hex::decode32(hash)?, number(bytes)?))
+}
+
+/// Hash, length and digests; the text is the entry's body.
+fn withheld(text: &str) -> Option<Withheld> {
+    let mut words = text.split(' ');
+    let sha256 = hex::decode32(words.next()?)?;
+    let bytes = number(words.next()?)?;
+    let digests = words.map(hex::decode16).collect::<Option<Vec<_>>>()?;
+    (digests.len() <= BATCH_EVENTS_MAX).then_some(Withheld { text: Bytes::new(), sha256, bytes, digests })
 }
 
 fn code(text: &str) -> Option<String> {

@@ -6,6 +6,7 @@
 //! - [`keyring`]: the log's keys over its life, each named by the one before it.
 //! - [`receipt`]: that one entry is in the log, provable offline; [`policy`]: whose word that takes.
 //! - [`fork`]: that one key signed two trees, provable offline.
+//! - [`withhold`]: what stands of an entry whose body loses texts by law.
 //! - [`folder`] reads the log folder; [`publish`] is the beat that writes it, through [`disk`].
 //!
 //! The log knows bytes and indexes. It never judges a report ([`crate::admit`]) and never folds one.
@@ -27,6 +28,7 @@ pub mod receipt;
 pub mod tail;
 pub mod tile;
 pub mod tree;
+pub mod withhold;
 
 use bytes::Bytes;
 

@@ -47,6 +47,12 @@ pub enum ReceiptFault {
     /// The proof.
     #[error(transparent)]
     Proof(#[from] ProofFault),
+    /// Texts of it were removed by law, so what is left does not give the leaf.
+    #[error(
+        "texts of entry {0} were withheld by law: no receipt can be made of it any more. One made before that still holds; what is \
+         left of the entry is proven by the two body.withheld entries that name it"
+    )]
+    Withheld(u64),
     /// The entry in it.
     #[error("what it carries is no entry: {0}")]
     Entry(#[from] EntryFault),
@@ -108,6 +114,9 @@ impl Receipt {
         let entry = bundle.into_iter().nth((index % WIDTH) as usize);
         let entry = entry.ok_or(ReceiptFault::NotYet { index, size: head.size })?;
         let proof = tree::inclusion(&mut folder.tree(head.size), index, head.size)?;
+        if Entry::parse(&entry).is_ok_and(|entry| entry.body.is_withheld()) {
+            return Err(ReceiptFault::Withheld(index));
+        }
         tree::verify_inclusion(leaf_hash(&entry), index, head.size, head.root, &proof)?;
         Ok(Receipt { entry, index, proof, note })
     }

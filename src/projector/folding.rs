@@ -142,10 +142,9 @@ impl Folding {
         let Screened { outcome, signer } = screened;
         let outcome = self.judge(entry, outcome)?;
         let outcome = match (trusted.map(|ruling| &ruling.verdict), outcome) {
-            (Some(Verdict::Refused(code)), Ok(_)) => {
-                let reason = Reason::of_code(code).unwrap_or(Reason::DataInvalid);
-                Err(Refusal::whole(reason, "refused when it was recorded"))
-            }
+            (Some(Verdict::Refused(code)), Ok(_)) => Err(refused(code)),
+            // With its texts masked it might be refused for another reason.
+            (Some(Verdict::Refused(code)), Err(_)) if entry.body.is_withheld() => Err(refused(code)),
             (Some(Verdict::Accepted | Verdict::Duplicate), Err(refusal)) => {
                 let why =
                     format!("{} ({})", refusal.reason.code(), refusal.faults.first().map_or("", |fault| &fault.detail));
@@ -197,6 +196,12 @@ impl Folding {
             Err(Stop::Doubt(doubt)) => Err(doubt.into()),
         }
     }
+}
+
+/// A refusal as the log has it, where it cannot be made anew.
+#[must_use]
+pub fn refused(code: &str) -> Refusal {
+    Refusal::whole(Reason::of_code(code).unwrap_or(Reason::DataInvalid), "refused when it was recorded")
 }
 
 /// The ruling an entry carries for an outcome.

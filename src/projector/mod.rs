@@ -28,6 +28,7 @@ pub mod run;
 pub mod service;
 pub mod shared;
 mod survey;
+pub mod withhold;
 pub mod witness;
 
 pub use halt::Halt;

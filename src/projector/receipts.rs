@@ -51,6 +51,9 @@ pub enum NoReceipt {
         /// Covered.
         size: u64,
     },
+    /// Texts of the entry were removed by law.
+    #[error("{0}")]
+    Withheld(ReceiptFault),
     /// Rows that cannot be trusted.
     #[error("{0}")]
     Doubt(#[from] Doubt),
@@ -71,6 +74,7 @@ pub fn receipt(shared: &Shared, name: Name, agency: Option<&str>) -> Result<Rece
     }
     Receipt::make(&LogFolder::new(shared.log().dir()), index).map_err(|fault| match fault {
         ReceiptFault::NotYet { index, size } => NoReceipt::NotYet { index, size },
+        fault @ ReceiptFault::Withheld(_) => NoReceipt::Withheld(fault),
         fault => NoReceipt::Broken(fault),
     })
 }

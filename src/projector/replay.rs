@@ -42,9 +42,24 @@ pub fn replay(
     messages_max: usize,
     go_on: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<(), Halt> {
+    let items = log.iter(folding.position().size).map(|item| item.map_err(Halt::from));
+    replay_items(folding, items, until, messages_max, go_on)
+}
+
+/// As [`replay`], of entries from anywhere: index and text, from where `folding` is on.
+///
+/// # Errors
+/// [`Halt`].
+pub fn replay_items(
+    folding: &mut Folding,
+    items: impl Iterator<Item = Result<(u64, Vec<u8>), Halt>>,
+    until: u64,
+    messages_max: usize,
+    go_on: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<(), Halt> {
     let mut entries = Vec::new();
     let mut bytes = 0;
-    for item in log.iter(folding.position().size) {
+    for item in items {
         let (index, text) = item?;
         if index >= until {
             break;

@@ -17,7 +17,7 @@ use crate::fold::lookup::signature_key;
 use crate::fold::rows::{Fault, Rows as _};
 use crate::limits::STATUS_ASK_MAX;
 use crate::log::entry::{Entry, Verdict};
-use crate::publish::receipts::{RECEIPT_SUBJECT, ReceiptAnswer, ReceiptQuestion};
+use crate::publish::receipts::{RECEIPT_SUBJECT, RECEIPT_WITHHELD, ReceiptAnswer, ReceiptQuestion};
 use crate::publish::status::{ReportState, STATUS_SUBJECT, StatusAnswer, StatusQuestion};
 use crate::sign::hex;
 use crate::stream::{Link, StreamError, read};
@@ -113,6 +113,7 @@ fn receipt(shared: &Shared, payload: &[u8]) -> Result<Vec<u8>, (usize, String)> 
         NoReceipt::Unknown => (404, why.to_string()),
         NoReceipt::Several(_) => (409, why.to_string()),
         NoReceipt::NotYet { .. } => (425, why.to_string()),
+        NoReceipt::Withheld(_) => (RECEIPT_WITHHELD, why.to_string()),
         NoReceipt::Doubt(_) | NoReceipt::Broken(_) => {
             tracing::error!(%why, "no receipt can be made");
             (500, "the ledger could not read its log; ask again".to_owned())

@@ -37,6 +37,9 @@ use crate::{
 /// Subject of the service.
 pub const RECEIPT_SUBJECT: &str = "jindo.receipt";
 
+/// Error code of the service where texts of the entry were withheld by law: no receipt can be made of it.
+pub const RECEIPT_WITHHELD: usize = 410;
+
 /// `{"name":"<hex of the SHA-256 of a compact JWS>"}`; an entry index or an event id names an entry too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -78,6 +81,9 @@ pub struct Receipts {
 enum Answered {
     Kept,
     Conflict,
+    /// Texts of the entry were withheld by law before its receipt was fetched: the ledger says it can make none. It goes on
+    /// being owed, for that is the ledger's word alone, and holds nothing else up.
+    Withheld,
     /// Not covered yet, or nobody answers: no use asking on.
     NotNow,
 }
@@ -213,6 +219,9 @@ pub async fn pull(outbox: &mut Outbox, link: &Link, wait: Duration) -> Pulled {
                 owed.remove(seq);
             }
             Answered::Conflict => pulled.conflicts += 1,
+            Answered::Withheld => {
+                tracing::warn!(seq, "the ledger makes no receipt: texts of the entry were withheld by law")
+            }
             Answered::NotNow if Instant::now() < deadline => {
                 tokio::time::sleep(Duration::from_millis(STATUS_PAUSE_MS.1 / 10)).await;
                 continue;
@@ -239,6 +248,10 @@ async fn ask(receipts: &Receipts, link: &Link, seq: u64, name: &str, origin: &st
     let Ok(Ok(message)) = tokio::time::timeout(Duration::from_millis(RECEIPT_ANSWER_MS), reply).await else {
         return Answered::NotNow;
     };
+    let code = message.headers.as_ref().and_then(|headers| headers.get(async_nats::service::NATS_SERVICE_ERROR_CODE));
+    if code.is_some_and(|code| code.as_str() == RECEIPT_WITHHELD.to_string()) {
+        return Answered::Withheld;
+    }
     let Ok(answer) = serde_json::from_slice::<ReceiptAnswer>(&message.payload) else { return Answered::NotNow };
     receipts.keep(seq, name, &answer, origin).unwrap_or_else(|error| {
         tracing::warn!(%error, "a receipt could not be kept");

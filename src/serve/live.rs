@@ -105,6 +105,7 @@ impl Live {
             disputed_by: record.disputed_by.iter().map(mention).collect::<Result<_, _>>()?,
             indicators: indicators.map(|state| state.definition().id.clone()).collect(),
             data: data_of(&entry, record.position),
+            withheld: entry.body.is_withheld(),
         })
     }
 }
@@ -239,6 +240,7 @@ impl Source for Live {
             Err(NoReceipt::Unknown) => Ok(None),
             Err(NoReceipt::Several(codes)) => Err(SourceError::Several(codes)),
             Err(NoReceipt::NotYet { index, size }) => Err(SourceError::NotProven { size, index }),
+            Err(NoReceipt::Withheld(_)) => Err(SourceError::Withheld),
             Err(NoReceipt::Doubt(doubt)) => Err(self.doubted(doubt)),
             Err(NoReceipt::Broken(fault)) => Err(broken(fault)),
         }

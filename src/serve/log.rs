@@ -10,15 +10,17 @@ use super::source::SourceError;
 use crate::event::Day;
 use crate::log::folder::{CHECKPOINT, CONFLICTS, HISTORY, VKEY};
 use crate::log::fork::Fork;
-use crate::log::tile::Tile;
+use crate::log::tile::{Tile, TileKind};
 
 /// A file of the log folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFile {
     /// `checkpoint`, `vkey`, a day's `history`, evidence in `conflicts`: text, most of it changing.
     Text,
-    /// A tile or bundle: its name never has other bytes.
+    /// A tile of hashes: its name never has other bytes.
     Tile,
+    /// A bundle of entries: it changes only where texts are withheld by law, and nobody should go on serving those for long.
+    Bundle,
 }
 
 /// What a path below `/log/` names; `None` for anything a log folder does not have.
@@ -33,7 +35,7 @@ pub fn named(path: &str) -> Option<LogFile> {
     if let Some(name) = path.strip_prefix(CONFLICTS).and_then(|rest| rest.strip_prefix('/')) {
         return Fork::is_name(name).then_some(LogFile::Text);
     }
-    Tile::parse(path).map(|_| LogFile::Tile)
+    Tile::parse(path).map(|tile| if tile.kind == TileKind::Entries { LogFile::Bundle } else { LogFile::Tile })
 }
 
 /// Reads a file that [`named`] knows, below a log folder.
@@ -53,6 +55,7 @@ pub(super) fn answer(file: LogFile, bytes: Vec<u8>) -> Response {
     let (kind, cache) = match file {
         LogFile::Text => ("text/plain; charset=utf-8", "no-cache"),
         LogFile::Tile => ("application/octet-stream", "public, max-age=31536000, immutable"),
+        LogFile::Bundle => ("application/octet-stream", "public, max-age=3600"),
     };
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
@@ -84,8 +87,8 @@ mod tests {
         for path in ["checkpoint", "vkey", "history/2026-11-23", &conflict] {
             assert_eq!(named(path), Some(LogFile::Text), "{path}");
         }
-        for path in ["tile/0/000", "tile/entries/x001/234.p/7"] {
-            assert_eq!(named(path), Some(LogFile::Tile), "{path}");
+        for (path, file) in [("tile/0/000", LogFile::Tile), ("tile/entries/x001/234.p/7", LogFile::Bundle)] {
+            assert_eq!(named(path), Some(file), "{path}");
         }
         for path in [
             "",

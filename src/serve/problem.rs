@@ -106,6 +106,20 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "not-proven", detail, next).retry_after_s(1)
     }
 
+    /// The entry lost texts by law: there is no receipt of it any more.
+    #[must_use]
+    pub fn withheld() -> Self {
+        let detail = text(
+            "이 기록은 법에 따라 본문 일부가 제거되어 더는 접수증을 만들 수 없습니다",
+            "texts of this entry were withheld by law: no receipt can be made of it any more",
+        );
+        let next = text(
+            "전에 받은 접수증은 그대로 유효합니다. 남은 기록은 그 번호를 가리키는 body.withheld 기록 두 건이 증명합니다.",
+            "receipts made before still hold; what is left is proven by the two body.withheld entries that name it",
+        );
+        Self::new(StatusCode::GONE, "withheld", detail, next)
+    }
+
     /// The ledger cannot answer now.
     #[must_use]
     pub fn unavailable(why: Text) -> Self {

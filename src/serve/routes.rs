@@ -61,6 +61,7 @@ impl App {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(SourceError::NotYet { size, wanted })) => Err(Problem::not_yet(size, wanted)),
             Ok(Err(SourceError::NotProven { size, index })) => Err(Problem::not_proven(size, index)),
+            Ok(Err(SourceError::Withheld)) => Err(Problem::withheld()),
             Ok(Err(SourceError::Several(codes))) => {
                 let codes = codes.join(", ");
                 let (ko, en) = (format!("필요합니다 (가능: {codes})"), format!("is needed (one of: {codes})"));

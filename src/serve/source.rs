@@ -65,6 +65,9 @@ pub enum SourceError {
         /// Asked for.
         index: u64,
     },
+    /// A receipt of an entry that lost texts by law.
+    #[error("texts of this entry were withheld by law")]
+    Withheld,
     /// An event id that several agencies use.
     #[error("several agencies use this id: {}", .0.join(", "))]
     Several(Vec<String>),
@@ -123,8 +126,11 @@ pub struct VersionView {
     pub disputed_by: Vec<Mention>,
     /// Indicators it moves.
     pub indicators: Vec<String>,
-    /// `data` as it stands in the entry; absent where the body is withheld.
+    /// `data` as it stands in the entry; absent where there is none to read.
     pub data: Option<Value>,
+    /// Texts of its body were masked by law.
+    #[serde(default)]
+    pub withheld: bool,
 }
 
 /// A report about a report.

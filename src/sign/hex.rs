@@ -1,4 +1,4 @@
-//! SHA-256 values as 64 lower-case hexadecimal digits, the one form the ledger writes and takes.
+//! SHA-256 values as 64 lower-case hexadecimal digits, and digests of half that length: the one form the ledger writes and takes.
 
 use std::fmt::Write;
 
@@ -23,16 +23,26 @@ pub fn encode(bytes: &[u8]) -> String {
 /// Exactly 64 lower-case hexadecimal digits.
 #[must_use]
 pub fn decode32(text: &str) -> Option<[u8; 32]> {
+    decode(text)
+}
+
+/// Exactly 32 lower-case hexadecimal digits.
+#[must_use]
+pub fn decode16(text: &str) -> Option<[u8; 16]> {
+    decode(text)
+}
+
+fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
     let nibble = |digit: u8| match digit {
         b'0'..=b'9' => Some(digit - b'0'),
         b'a'..=b'f' => Some(digit - b'a' + 10),
         _ => None,
     };
     let digits = text.as_bytes();
-    if digits.len() != 64 {
+    if digits.len() != 2 * N {
         return None;
     }
-    let mut bytes = [0; 32];
+    let mut bytes = [0; N];
     for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
         *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
     }

@@ -6,6 +6,7 @@ use crate::cli::Context;
 use crate::cli::lang::Lang;
 use crate::cli::table::{Style, Table, cell, harmless};
 use crate::event::{Amount, Time};
+use crate::limits::WITHHELD_TOLD_MAX;
 
 /// Findings told in full on the page.
 const TOLD: usize = 12;
@@ -16,6 +17,12 @@ fn count(number: u64) -> String {
 
 fn days(span: Option<(Time, Time)>) -> String {
     span.map_or_else(|| "–".to_owned(), |(first, last)| format!("{} – {}", first.day(), last.day()))
+}
+
+/// The first of them.
+fn indexes(all: &[u64]) -> String {
+    let told: Vec<String> = all.iter().take(WITHHELD_TOLD_MAX).map(ToString::to_string).collect();
+    format!("{}{}", told.join(", "), if all.len() > WITHHELD_TOLD_MAX { ", …" } else { "" })
 }
 
 /// The page.
@@ -72,10 +79,21 @@ impl Page<'_> {
         if report.simulated {
             self.line("모의 원장입니다: 실제 보고가 아닙니다.", "This ledger is simulated: its reports are not real.");
         }
-        let (number, which) = (count(report.withheld.len() as u64), &report.withheld);
-        if !which.is_empty() {
-            let ko = format!("법에 따라 본문을 가린 기록: {number}건 {which:?}");
-            self.line(&ko, &format!("Entries whose body is withheld by law: {number} {which:?}"));
+        if !report.withheld.is_empty() {
+            let (number, which) = (count(report.withheld.len() as u64), indexes(&report.withheld));
+            let confirmed = count(report.withheld_confirmed);
+            let ko = format!(
+                "법에 따라 본문 일부를 제거한 기록: {number}건 ({which}). 주무 부처와 기관이 서명한 것과 일치합니다. 이 {number}건의 판정은 로그에 적힌 대로 받아들였고, 그 가운데 {confirmed}건의 집계는 제거 전에 기록된 해시로 확인됩니다."
+            );
+            let en = format!(
+                "Entries with texts withheld by law: {number} ({which}). Each is what authority and agency signed. The verdicts of these {number} are taken from the log; the figures of {confirmed} are confirmed by a digest recorded before."
+            );
+            self.line(&ko, &en);
+        }
+        if !report.withheld_agreed.is_empty() {
+            let (number, which) = (count(report.withheld_agreed.len() as u64), indexes(&report.withheld_agreed));
+            let ko = format!("제거하기로 결정되었으나 아직 그대로 있는 기록: {number}건 ({which})");
+            self.line(&ko, &format!("Entries agreed to be withheld that still stand whole: {number} ({which})"));
         }
     }
 

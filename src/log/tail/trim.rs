@@ -32,7 +32,19 @@ impl Tail {
         self.trim_from(covered, TAIL_TRIM_BYTES)
     }
 
+    /// As [`Tail::trim`], worth it or not: for entries whose bundle is about to lose texts by law.
+    ///
+    /// # Errors
+    /// As [`Tail::trim`].
+    pub fn trim_all(&mut self, covered: u64) -> Result<bool, TailFault> {
+        self.trim_where(covered, |_, _| true)
+    }
+
     pub(super) fn trim_from(&mut self, covered: u64, bytes_min: u64) -> Result<bool, TailFault> {
+        self.trim_where(covered, |gone, left| gone >= bytes_min && gone >= left)
+    }
+
+    fn trim_where(&mut self, covered: u64, worth: impl Fn(u64, u64) -> bool) -> Result<bool, TailFault> {
         let segment = self.segment();
         let size = self.size();
         let base = covered.min(size) / WIDTH * WIDTH;
@@ -42,7 +54,7 @@ impl Tail {
         let rows = self.reader().rows;
         let start = if base == size { self.end } else { rows.get(base)?.offset };
         let (gone, left) = (start.saturating_sub(segment.start), self.end.saturating_sub(start));
-        if gone < bytes_min || gone < left {
+        if !worth(gone, left) {
             return Ok(false);
         }
         self.check_place(&segment)?;
