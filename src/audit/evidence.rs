@@ -1,7 +1,6 @@
 //! Evidence: the SHA-256 that accepted events name, against the files an auditor holds.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::report::Evidence;
 use crate::admit::decide::{Decided, Decision, Does};
+use crate::log::bounded;
 use crate::sign::hex;
 
 /// Hashes that the new events of a report name.
@@ -42,7 +42,7 @@ pub fn compare(named: &[[u8; 32]], folder: &Path) -> Result<Evidence, (PathBuf, 
     let mut held = BTreeSet::new();
     for path in files {
         let mut hash = Sha256::new();
-        let read = File::open(&path).and_then(|mut file| io::copy(&mut file, &mut hash));
+        let read = bounded::open(&path).and_then(|mut file| io::copy(&mut file, &mut hash));
         read.map_err(|error| (path, error))?;
         held.insert(<[u8; 32]>::from(hash.finalize()));
     }

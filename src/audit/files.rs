@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::report::{Finding, Report};
 use crate::event::Day;
+use crate::log::bounded;
 use crate::log::disk::FRESH;
 use crate::log::folder::{CHECKPOINT, CONFLICTS, HISTORY, LogFolder, VKEY};
 use crate::log::fork::Fork;
@@ -52,9 +53,12 @@ fn begins_alike(folder: &LogFolder, tile: Tile, size: u64) -> io::Result<bool> {
         // Beyond the checkpoint, where a crash came between tiles and checkpoint: nothing is claimed about it.
         return Ok(true);
     };
-    let stray = std::fs::read(folder.path(tile))?;
+    let stray = match bounded::read(&folder.path(tile), tile.bytes_max()) {
+        Err(error) if bounded::is_strange(&error) => return Ok(false),
+        read => read?,
+    };
     // Its absence is found where the tile is needed.
-    let Ok(held) = std::fs::read(folder.path(due)) else { return Ok(true) };
+    let Ok(held) = bounded::read(&folder.path(due), due.bytes_max()) else { return Ok(true) };
     let shared = stray.len().min(held.len());
     Ok(stray[..shared] == held[..shared] && (tile.width < due.width) == (stray.len() < held.len()))
 }

@@ -2,6 +2,7 @@
 
 use super::report::{Finding, Offered, Report};
 use crate::limits::FORK_BYTES_MAX;
+use crate::log::bounded;
 use crate::log::folder::{CONFLICTS, LogFolder};
 use crate::log::fork::Fork;
 use crate::log::keyring::LogKeys;
@@ -34,10 +35,7 @@ pub fn kept(folder: &LogFolder, keys: &LogKeys, report: &mut Report) {
 }
 
 fn read(folder: &LogFolder, file: &str) -> anyhow::Result<String> {
-    let path = folder.dir().join(file);
-    let bytes = std::fs::metadata(&path)?.len();
-    anyhow::ensure!(bytes <= FORK_BYTES_MAX as u64, "it has {bytes} bytes");
-    Ok(std::fs::read_to_string(path)?)
+    Ok(String::from_utf8(bounded::read(&folder.dir().join(file), FORK_BYTES_MAX as u64)?)?)
 }
 
 /// Offers what proves that a checkpoint the auditor gave, signed by the log's key, is of another tree than the newest one.

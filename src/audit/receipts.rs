@@ -6,8 +6,7 @@
 //! it is told of.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -16,6 +15,7 @@ use super::AuditFault;
 use super::report::{Finding, Report};
 use crate::event::subject::Subject;
 use crate::limits::{AUDIT_RECEIPTS_MAX, RECEIPT_BYTES_MAX};
+use crate::log::bounded;
 use crate::log::checkpoint::Head;
 use crate::log::entry::{Entry, Verdict, leaf_hash};
 use crate::log::folder::LogFolder;
@@ -195,7 +195,9 @@ type Opened = Result<(Receipt, Entry, Head), String>;
 
 /// A receipt that holds by itself, or why it does not.
 fn open(path: &Path, keys: &LogKeys) -> io::Result<Opened> {
-    let Some(text) = text(path)? else { return Ok(Err("it is longer than a receipt, or no text".to_owned())) };
+    let Some(text) = text(path)? else {
+        return Ok(Err("it is longer than a receipt, no text, or no file at all but a pipe or a device".to_owned()));
+    };
     let opened = Receipt::parse(&text).and_then(|receipt| {
         let proven = receipt.verify(Some(keys.at(receipt.size().unwrap_or(0))), None)?;
         Ok((receipt, proven.entry, proven.checkpoint.head))
@@ -203,11 +205,13 @@ fn open(path: &Path, keys: &LogKeys) -> io::Result<Opened> {
     Ok(opened.map_err(|fault| fault.to_string()))
 }
 
-/// The text of a file; `None` where it is longer than a receipt can be, or not UTF-8.
+/// The text of a file; `None` where it is no regular file, longer than a receipt can be, or not UTF-8.
 fn text(path: &Path) -> io::Result<Option<String>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(RECEIPT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8(bytes).ok().filter(|text| text.len() <= RECEIPT_BYTES_MAX))
+    match bounded::read(path, RECEIPT_BYTES_MAX as u64) {
+        Ok(bytes) => Ok(String::from_utf8(bytes).ok()),
+        Err(error) if bounded::is_strange(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// A file as given, or what an outbox keeps in a folder.

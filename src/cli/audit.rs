@@ -71,7 +71,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         })?),
         None => None,
     };
-    let named = |path: &PathBuf| Ok((path.display().to_string(), out::read_text(path, CHECKPOINT_BYTES_MAX)?));
+    let named = |path: &PathBuf| Ok((path.display().to_string(), out::read_foreign(path, CHECKPOINT_BYTES_MAX)?));
     let options = Options {
         log: super::journal::folder(args.log.as_deref(), context),
         genesis,

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::exit;
+use crate::log::bounded;
 
 /// Writes text to standard output.
 ///
@@ -48,6 +49,16 @@ pub fn writer(path: Option<&Path>) -> anyhow::Result<Box<dyn std::io::Write>> {
         }
         None => Ok(Box::new(std::io::BufWriter::new(std::io::stdout().lock()))),
     }
+}
+
+/// Reads a whole text file of at most `bytes_max` bytes that came from somebody else: a regular file, no pipe that is waited
+/// on for ever and no device without an end.
+///
+/// # Errors
+/// Unreadable, longer, no regular file, not UTF-8.
+pub fn read_foreign(path: &Path, bytes_max: u64) -> anyhow::Result<String> {
+    let bytes = bounded::read(path, bytes_max).map_err(|error| exit::file(path, &error))?;
+    String::from_utf8(bytes).map_err(|_| exit::file(path, &std::io::ErrorKind::InvalidData.into()).into())
 }
 
 /// Reads a whole text file of at most `bytes_max` bytes.

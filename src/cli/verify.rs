@@ -12,7 +12,7 @@ use super::lang::Lang;
 use super::table::harmless_lines;
 use super::{Context, out};
 use crate::event::Time;
-use crate::limits::{POLICY_BYTES_MAX, RECEIPT_BYTES_MAX};
+use crate::limits::{POLICY_BYTES_MAX, RECEIPT_BYTES_MAX, VKEY_BYTES_MAX};
 use crate::log::entry::{Entry, Verdict, leaf_hash};
 use crate::log::fork::Fork;
 use crate::log::note::VerifierKey;
@@ -48,7 +48,7 @@ pub struct Args {
 pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let key = args.vkey.as_deref().map(vkey).transpose()?;
     let policy = args.policy.as_deref().map(policy).transpose()?;
-    let text = out::read_text(&args.receipt, RECEIPT_BYTES_MAX as u64)?;
+    let text = out::read_foreign(&args.receipt, RECEIPT_BYTES_MAX as u64)?;
     if Fork::is_one(&text) {
         return fork::run(&text, key.as_ref(), policy.as_ref(), context);
     }
@@ -89,13 +89,13 @@ fn does_not_hold((ko, en): (&str, &str), fault: &str, context: &Context) -> anyh
 /// The key, as given or from a file.
 pub(super) fn vkey(given: &str) -> anyhow::Result<VerifierKey> {
     let path = Path::new(given);
-    let text = if path.is_file() { out::read_text(path, 4_096)? } else { given.to_owned() };
+    let text = if path.is_file() { out::read_foreign(path, VKEY_BYTES_MAX)? } else { given.to_owned() };
     VerifierKey::parse(text.trim_end_matches('\n')).map_err(|fault| could(fault.to_string(), fault.to_string()).into())
 }
 
 /// A policy file.
 pub(super) fn policy(path: &Path) -> anyhow::Result<Policy> {
-    let text = out::read_text(path, POLICY_BYTES_MAX as u64)?;
+    let text = out::read_foreign(path, POLICY_BYTES_MAX as u64)?;
     Policy::parse(&text).map_err(|fault| could(fault.to_string(), fault.to_string()).into())
 }
 

@@ -15,9 +15,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::bounded;
 use super::tile::{self, Tile, TileKind, WIDTH};
 use super::tree::Hashes;
 use crate::event::Day;
+use crate::limits::{CHECKPOINT_BYTES_MAX, HISTORY_BYTES_MAX, VKEY_BYTES_MAX};
 
 /// File of the newest checkpoint.
 pub const CHECKPOINT: &str = "checkpoint";
@@ -84,16 +86,16 @@ impl LogFolder {
         self.dir.join(tile.to_string())
     }
 
-    fn file(&self, path: &Path) -> Result<Option<Vec<u8>>, FolderFault> {
-        match fs::read(path) {
+    fn file(&self, path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>, FolderFault> {
+        match bounded::read(path, bytes_max) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(FolderFault::Io { path: path.to_owned(), error }),
         }
     }
 
-    fn text(&self, path: PathBuf) -> Result<Option<String>, FolderFault> {
-        let Some(bytes) = self.file(&path)? else { return Ok(None) };
+    fn text(&self, path: PathBuf, bytes_max: u64) -> Result<Option<String>, FolderFault> {
+        let Some(bytes) = self.file(&path, bytes_max)? else { return Ok(None) };
         String::from_utf8(bytes).map(Some).map_err(|_| FolderFault::Damaged { path, why: "it is not UTF-8" })
     }
 
@@ -102,7 +104,7 @@ impl LogFolder {
     /// # Errors
     /// [`FolderFault`].
     pub fn checkpoint(&self) -> Result<Option<String>, FolderFault> {
-        self.text(self.dir.join(CHECKPOINT))
+        self.text(self.dir.join(CHECKPOINT), CHECKPOINT_BYTES_MAX)
     }
 
     /// The verifier key line.
@@ -110,7 +112,7 @@ impl LogFolder {
     /// # Errors
     /// [`FolderFault`].
     pub fn vkey(&self) -> Result<Option<String>, FolderFault> {
-        Ok(self.text(self.dir.join(VKEY))?.map(|text| text.trim_end_matches('\n').to_owned()))
+        Ok(self.text(self.dir.join(VKEY), VKEY_BYTES_MAX)?.map(|text| text.trim_end_matches('\n').to_owned()))
     }
 
     /// The bytes of a tile under exactly its own name.
@@ -118,7 +120,7 @@ impl LogFolder {
     /// # Errors
     /// [`FolderFault`].
     pub fn exact(&self, tile: Tile) -> Result<Option<Vec<u8>>, FolderFault> {
-        self.file(&self.path(tile))
+        self.file(&self.path(tile), tile.bytes_max())
     }
 
     /// The bytes for a tile: its own file, or the full tile that took the place of a partial one.
@@ -227,7 +229,7 @@ impl LogFolder {
     /// [`FolderFault`].
     pub fn history(&self, day: Day) -> Result<(Vec<String>, u64), FolderFault> {
         let path = self.history_path(day);
-        let bytes = self.file(&path)?.unwrap_or_default();
+        let bytes = self.file(&path, HISTORY_BYTES_MAX)?.unwrap_or_default();
         let (notes, length) = notes(&bytes);
         Ok((notes, length as u64))
     }

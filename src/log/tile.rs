@@ -61,6 +61,16 @@ impl Tile {
         self.width as u64 == WIDTH
     }
 
+    /// Bytes that a tile of this kind and width can have.
+    #[must_use]
+    pub const fn bytes_max(self) -> u64 {
+        let each = match self.kind {
+            TileKind::Entries => 2 + ENTRY_BYTES_MAX as u64,
+            TileKind::Hashes(_) => 32,
+        };
+        self.width as u64 * each
+    }
+
     /// The full tile at this place.
     #[must_use]
     pub const fn full(self) -> Self {

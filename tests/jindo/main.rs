@@ -4,6 +4,7 @@
 mod admission;
 mod asof;
 mod audit;
+mod audit_files;
 mod audit_receipts;
 mod audit_witnesses;
 mod detours;

@@ -3,7 +3,7 @@
 
 use std::{
     fs::File,
-    io,
+    io::{self, Read as _, Seek as _},
     path::{Path, PathBuf},
     sync::{
         Arc, PoisonError, RwLock,
@@ -20,6 +20,7 @@ use super::{
 use crate::{
     event::Time,
     log::{
+        bounded,
         checkpoint::Checkpoint,
         folder::{FolderFault, LogFolder},
         note::Note,
@@ -83,7 +84,7 @@ impl LogReader {
         let (path, index_path) = (dir.join(FILE_TAIL), dir.join(FILE_INDEX));
         let tail = Segment::open(File::options().read(true), &path)?;
         let end = tail.end().map_err(|error| TailFault::io("read", &path, error))?;
-        let index = match File::open(&index_path) {
+        let index = match bounded::open(&index_path) {
             Ok(index) => Some(index),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(TailFault::io("open", &index_path, error)),
@@ -130,14 +131,13 @@ impl LogReader {
         let mut window = Window::new(&tail, &path, end);
         let visit = |index: u64, offset: u64, entry: &[u8]| maker.add(index, offset, entry);
         frame::scan(&mut window, from.end, from.rows, visit)?;
-        let held = match std::fs::read(&index_path) {
-            Ok(held) => held,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
-            Err(error) => return Err(TailFault::io("read", &index_path, error)),
-        };
         let made: Vec<u8> = maker.rows.iter().flat_map(|row| row.to_bytes()).collect();
-        let held = usize::try_from(from.rows * ROW).ok().and_then(|at| held.get(at..)).unwrap_or_default();
-        Ok(made.starts_with(held))
+        // A byte more than the tail has rows for is read: it tells of an index that is too long.
+        match rows_from(&index_path, from.rows, made.len() as u64 + 1) {
+            Ok(held) => Ok(made.starts_with(&held)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+            Err(error) => Err(TailFault::io("read", &index_path, error)),
+        }
     }
 
     /// Index of the first entry in the tail itself; those before it are in bundles.
@@ -313,6 +313,16 @@ impl Entries {
         self.used = 0;
         Ok(Some(end))
     }
+}
+
+/// Bytes of `tail.index` from a row on, at most so many.
+fn rows_from(path: &Path, row: u64, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let (mut file, mut held) = (bounded::open(path)?, Vec::new());
+    // The row is what the tail's header says, which may be anything: no file has bytes there then.
+    let Some(start) = row.checked_mul(ROW).filter(|start| i64::try_from(*start).is_ok()) else { return Ok(held) };
+    file.seek(io::SeekFrom::Start(start))?;
+    file.take(bytes_max).read_to_end(&mut held)?;
+    Ok(held)
 }
 
 impl Iterator for Entries {

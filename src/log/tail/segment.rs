@@ -20,6 +20,7 @@ use std::{
 
 use super::{TailFault, frame::MAGIC};
 use crate::event::Time;
+use crate::log::bounded;
 
 /// First bytes of a file that begins at a later entry.
 const MAGIC_CUT: &[u8; 14] = b"jindo-tail/v2\n";
@@ -53,7 +54,7 @@ pub(super) fn header(base: u64, start: u64, recorded_max: Time) -> Vec<u8> {
 impl Segment {
     /// Opens a tail file and reads its header.
     pub fn open(options: &OpenOptions, path: &Path) -> Result<Self, TailFault> {
-        let file = options.open(path).map_err(|error| match error.kind() {
+        let file = bounded::open_with(options, path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => TailFault::Missing(path.to_owned()),
             _ => TailFault::io("open", path, error),
         })?;
