@@ -137,9 +137,9 @@ pub const ATTRIBUTE_NAME_BYTES_MAX: usize = 20;
 pub const CONTENT_TYPE_BYTES_MAX: usize = 128;
 /// Faults told per refused report: enough to mend a batch in one go, bounded whatever was sent.
 pub const FAULTS_MAX: usize = 16;
-/// No figure may leave ±10^24 units: far past any economy, and far inside an `i128` of millionths, so that sums of sums
-/// (successor regions, snapshots) cannot overflow either.
-pub const FIGURE_MILLIONTHS_MAX: i128 = 10_i128.pow(30);
+/// Every figure stays below 10^24 units, so that it has [`AMOUNT_INTEGER_DIGITS_MAX`] digits and can be read back: far past any
+/// economy, and far inside an `i128` of millionths, so that sums of sums (successor regions, snapshots) cannot overflow either.
+pub const FIGURE_MILLIONTHS_MAX: i128 = 10_i128.pow(30) - 1;
 /// Bytes of one identity field of a thing, and of a split value.
 pub const IDENTITY_BYTES_MAX: usize = 200;
 /// Winning statements per series and day kept in memory by the fold: about 30 MB.

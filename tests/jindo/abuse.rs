@@ -1,8 +1,58 @@
 //! What one registered key may do to everybody else: nothing. Each case was once possible.
 
+use jindo::event::{Amount, Day};
+use jindo::fold::rows::{Changes, Move, Rows as _, Step, Tally};
+use jindo::projector::Shared;
+use jindo::serve::Source as _;
+use jindo::serve::live::Live;
+use jindo::store::Store;
 use serde_json::{Value, json};
 
-use crate::ledger::{AUTHORITY, TestLedger, word};
+use crate::ledger::{AUTHORITY, TestLedger, noon, word};
+
+const DAY: &str = "2026-05-04";
+const LATER: &str = "2026-05-20";
+
+fn fdi(amount: &str) -> Value {
+    json!({"basis": "notified", "amount": amount, "currency": "USD"})
+}
+
+fn shared(ledger: &TestLedger) -> Shared {
+    Shared::new(ledger.core().reader(), ledger.core().log(), ledger.core().registry())
+}
+
+/// Raises a figure as a million reports would, in the store alone.
+pub fn raise(ledger: &mut TestLedger, path: &str, to: &str) {
+    ledger.close();
+    let mut store = Store::open(&ledger.store_folder()).unwrap();
+    let (number, mut series) = store.reader().series(path).unwrap().unwrap();
+    let rise = Amount::parse(to).unwrap().millionths() - series.tally.value;
+    series.tally.value += rise;
+    series.moves += 1;
+    let position = store.position().clone();
+    let step = Step::Add(Tally { value: rise, ..Tally::default() });
+    let moved = Move { index: position.size - 1, day: Day::parse(DAY).unwrap(), step };
+    let mut changes = Changes { position, moves: vec![(number, moved)], ..Changes::default() };
+    changes.series.insert(number, series);
+    store.commit(&changes).unwrap();
+    store.close().unwrap();
+    ledger.open();
+}
+
+/// Every figure that can be reached is an amount that can be read.
+#[test]
+fn a_figure_stays_below_what_can_be_read() {
+    let mut ledger = TestLedger::new();
+    ledger.accept("kotra", "fdi.notified.v1", fdi("1"), noon(DAY));
+    raise(&mut ledger, "fdi/total", "999999999999999999999990");
+    assert_eq!(word(&ledger.report("kiat", "fdi.notified.v1", fdi("10"), noon(DAY)).1), "overflow");
+    ledger.accept("kiat", "fdi.notified.v1", fdi("9.999999"), noon(DAY));
+    let view = Live::new(shared(&ledger), false).indicators(Default::default()).unwrap();
+    let text = serde_json::to_string(&view).unwrap();
+    assert!(text.contains("999999999999999999999999.999999"), "{text}");
+    let read: jindo::store::progress::view::IndicatorsView = serde_json::from_str(&text).unwrap();
+    assert_eq!(read.indicators.len(), view.indicators.len());
+}
 
 /// An authority stays one, and stays valid, whatever is said of it later.
 #[test]
