@@ -117,6 +117,9 @@ pub const API_TIMEOUT_MS: u64 = 5_000;
 pub const AMOUNT_SCALE: u32 = 6;
 /// Digits before the decimal point of an amount: 10^24 won is a million times the world's output.
 pub const AMOUNT_INTEGER_DIGITS_MAX: usize = 24;
+/// One event gives or states at most 10^18 units: more than the world's yearly output in won, and a millionth of what a figure
+/// holds, so that no single report can fill a figure and have everybody else's refused.
+pub const EVENT_MILLIONTHS_MAX: i128 = 10_i128.pow(24);
 /// Distinct split values (regions, classes, agencies, items…) of one dimension of an indicator.
 pub const SPLIT_VALUES_MAX: usize = 1_000;
 /// Things (factories, charger ids) one event may list.

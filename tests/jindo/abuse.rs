@@ -39,6 +39,19 @@ pub fn raise(ledger: &mut TestLedger, path: &str, to: &str) {
     ledger.open();
 }
 
+/// One report moves a figure by so much, so that no reporter can fill it for the others.
+#[test]
+fn no_single_report_fills_a_figure() {
+    let mut ledger = TestLedger::new();
+    let mut say = |amount: &str| word(&ledger.report("kotra", "fdi.notified.v1", fdi(amount), noon(DAY)).1);
+    assert_eq!(say("999999999999999999997998"), "data-invalid");
+    assert_eq!(say("1000000000000000000.000001"), "data-invalid");
+    assert_eq!(say("1000000000000000000"), "accepted");
+    let value = json!({"period": "2026-Q1", "item": "total", "amount": "1000000000000000001", "currency": "USD", "basis": "customs"});
+    assert_eq!(word(&ledger.report("kita", "export.reported.v1", value, noon(DAY)).1), "data-invalid");
+    ledger.accept("kiat", "fdi.notified.v1", fdi("1"), noon(DAY));
+}
+
 /// Every figure that can be reached is an amount that can be read.
 #[test]
 fn a_figure_stays_below_what_can_be_read() {
