@@ -117,6 +117,9 @@ pub const API_TIMEOUT_MS: u64 = 5_000;
 pub const AMOUNT_SCALE: u32 = 6;
 /// Digits before the decimal point of an amount: 10^24 won is a million times the world's output.
 pub const AMOUNT_INTEGER_DIGITS_MAX: usize = 24;
+/// One event gives or states at most 10^18 units: more than the world's yearly output in won, and a millionth of what a figure
+/// holds, so that no single report can fill a figure and have everybody else's refused.
+pub const EVENT_MILLIONTHS_MAX: i128 = 10_i128.pow(24);
 /// Distinct split values (regions, classes, agencies, items…) of one dimension of an indicator.
 pub const SPLIT_VALUES_MAX: usize = 1_000;
 /// Things (factories, charger ids) one event may list.
@@ -137,9 +140,9 @@ pub const ATTRIBUTE_NAME_BYTES_MAX: usize = 20;
 pub const CONTENT_TYPE_BYTES_MAX: usize = 128;
 /// Faults told per refused report: enough to mend a batch in one go, bounded whatever was sent.
 pub const FAULTS_MAX: usize = 16;
-/// No figure may leave ±10^24 units: far past any economy, and far inside an `i128` of millionths, so that sums of sums
-/// (successor regions, snapshots) cannot overflow either.
-pub const FIGURE_MILLIONTHS_MAX: i128 = 10_i128.pow(30);
+/// Every figure stays below 10^24 units, so that it has [`AMOUNT_INTEGER_DIGITS_MAX`] digits and can be read back: far past any
+/// economy, and far inside an `i128` of millionths, so that sums of sums (successor regions, snapshots) cannot overflow either.
+pub const FIGURE_MILLIONTHS_MAX: i128 = 10_i128.pow(30) - 1;
 /// Bytes of one identity field of a thing, and of a split value.
 pub const IDENTITY_BYTES_MAX: usize = 200;
 /// Winning statements per series and day kept in memory by the fold: about 30 MB.

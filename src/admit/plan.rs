@@ -8,7 +8,7 @@ use super::Reason;
 use crate::catalogue::indicator::{FoldKind, Indicator, Selector};
 use crate::catalogue::registry::Registry;
 use crate::event::{Amount, Day};
-use crate::limits::{IDENTITY_BYTES_MAX, THINGS_MAX};
+use crate::limits::{EVENT_MILLIONTHS_MAX, IDENTITY_BYTES_MAX, THINGS_MAX};
 
 /// What one event will give one indicator, by series paths; the fold turns paths into numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -226,7 +226,11 @@ fn bounded(path: &str, value: String) -> Result<String, Wrong> {
 fn amount(selector: &Selector, data: &Value) -> Result<Amount, Wrong> {
     let Some(path) = &selector.value else { return Ok(Amount::from_int(1)) };
     let value = field(data, path).ok_or_else(|| (Reason::DataInvalid, format!("/data/{path}: is missing")))?;
-    Amount::from_json(value).map_err(|error| (Reason::DataInvalid, format!("/data/{path}: {error}")))
+    let amount = Amount::from_json(value).map_err(|error| (Reason::DataInvalid, format!("/data/{path}: {error}")))?;
+    if amount.millionths().abs() > EVENT_MILLIONTHS_MAX {
+        return Err((Reason::DataInvalid, format!("/data/{path}: one report moves at most 10^18; check the unit")));
+    }
+    Ok(amount)
 }
 
 /// Things a `sum` report lists; each is named by its one field.

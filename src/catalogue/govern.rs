@@ -122,8 +122,10 @@ impl Registry {
     }
 
     fn rules_adopted(&mut self, adopted: &body::RulesAdopted) -> Result<(), GovernError> {
-        if adopted.rules <= self.rules {
-            return Err(contradiction(format!("rules {} are in force; adopt a later version", self.rules)));
+        // Nobody can take back what halts intake: a number that skips one is a slip of the hand or worse.
+        let next = self.rules.saturating_add(1);
+        if adopted.rules != next {
+            return Err(contradiction(format!("rules {} are in force; the next ones are {next}", self.rules)));
         }
         self.rules = adopted.rules;
         Ok(())
@@ -165,6 +167,7 @@ impl Registry {
         if info.role == "authority" && act.kind != "ledger.created.v1" && !self.is_authority(&info.code) {
             return Err(contradiction("authorities are named by ledger.created.v1 alone"));
         }
+        self.keeps_authority(&info)?;
         let code: Arc<str> = info.code.as_str().into();
         for key in &info.keys {
             self.add_key(act, &code, key)?;
@@ -177,6 +180,25 @@ impl Registry {
             u16::try_from(self.agency_codes.len()).map_err(|_| contradiction("65,535 agencies are registered"))?;
         self.agency_codes.push(code.clone());
         self.agencies.insert(code, AgencyState { number, info, successor: None, index: act.index });
+        Ok(())
+    }
+
+    /// A new description leaves an authority one, and valid: without any, nobody could govern the ledger ever again.
+    fn keeps_authority(&self, info: &body::AgencyRegistered) -> Result<(), GovernError> {
+        let Some(known) = self.agencies.get(info.code.as_str()).map(|state| &state.info) else { return Ok(()) };
+        if known.role != "authority" {
+            return Ok(());
+        }
+        let narrower = |new: Option<Date>, old: Option<Date>| new.is_some() && new != old;
+        if info.role != "authority" {
+            return Err(contradiction(format!("'{}' is an authority and stays one", info.code)));
+        }
+        if narrower(info.valid_from, known.valid_from) || narrower(info.valid_to, known.valid_to) {
+            return Err(contradiction(format!(
+                "'{}' is an authority: its validity ends by agency.succeeded.v1 alone",
+                info.code
+            )));
+        }
         Ok(())
     }
 

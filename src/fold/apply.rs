@@ -263,7 +263,7 @@ impl<R: Rows> State<R> {
                 }
             }
             if let Some((path, _)) = sums.iter().find(|(_, sum)| !in_range(**sum)) {
-                return refuse(Reason::Overflow, format!("'{path}' would leave ±10^24"));
+                return refuse(Reason::Overflow, format!("'{path}' would reach ±10^24"));
             }
         }
         Ok(Ok(()))

@@ -11,6 +11,7 @@ use jindo::projector::halt::Halt;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::abuse::raise;
 use crate::history::{Dice, History, Throw};
 use crate::ledger::{AUTHORITY, ORIGIN, Signer, TestLedger, at, corrected, noon, subject, word};
 
@@ -18,10 +19,6 @@ const CHARGER: &str = "charger.installed.v1";
 
 fn charger() -> Value {
     json!({"region": "11", "class": "fast", "count": 3})
-}
-
-fn fdi(amount: &str) -> Value {
-    json!({"basis": "notified", "amount": amount, "currency": "USD"})
 }
 
 /// A signed report of one event.
@@ -54,11 +51,12 @@ fn bare(ledger: &mut TestLedger, topic: &str, body: &[u8], jws: Option<&str>) ->
     ledger.arrival(topic.as_bytes(), &headers, body)
 }
 
-/// The message that is refused for a reason, after what it needs was accepted. `None`: see [`nothing_before_the_ledger`].
+/// The message that is refused for a reason, after what it needs was accepted. `None`: see [`nothing_before_the_ledger`] and
+/// [`a_full_figure_takes_no_more_and_nothing_moves`].
 fn refused_for(reason: Reason, ledger: &mut TestLedger) -> Option<Arrival> {
     let day = noon("2026-05-04");
     Some(match reason {
-        Reason::LedgerNotCreated => return None,
+        Reason::LedgerNotCreated | Reason::Overflow => return None,
         Reason::SubjectMalformed | Reason::SubjectForeign | Reason::SignatureMissing | Reason::SignatureMalformed => {
             unsigned(reason, ledger)
         }
@@ -110,11 +108,6 @@ fn refused_for(reason: Reason, ledger: &mut TestLedger) -> Option<Arrival> {
         | Reason::VerificationOwn
         | Reason::ClaimUnknown
         | Reason::IdConflict => about(reason, ledger),
-        Reason::Overflow => {
-            // All but what the next case reports.
-            ledger.accept("kotra", "fdi.notified.v1", fdi("999999999999999999990000"), day);
-            one(ledger, "kiat", "fdi.notified.v1", fdi("10000.000001"))
-        }
         Reason::SplitLimit => {
             let projects: Vec<_> = (0..1_000).map(|n| project(ledger, n)).collect();
             projects.chunks(250).for_each(|part| assert_eq!(word(&ledger.batch(part)), "accepted"));
@@ -229,7 +222,7 @@ fn every_reason_refuses_one_message_and_moves_nothing() {
         assert_eq!(entry.body.sha256(), <[u8; 32]>::from(<sha2::Sha256 as sha2::Digest>::digest(&message.body)));
         listed += 1;
     }
-    assert_eq!(listed, Reason::ALL.len() - 1);
+    assert_eq!(listed, Reason::ALL.len() - 2);
     assert_eq!(ledger.core().reader().refused(0, 1_000).unwrap().len(), listed);
     ledger.accept("keco", CHARGER, charger(), noon("2026-05-04"));
     let digest = ledger.core().digest();
@@ -237,6 +230,20 @@ fn every_reason_refuses_one_message_and_moves_nothing() {
     std::fs::remove_dir_all(ledger.store_folder()).unwrap();
     ledger.open();
     assert_eq!(ledger.core().digest(), digest);
+}
+
+/// A figure is filled by a million reports at least: here in the store alone, so that one more is refused.
+#[test]
+fn a_full_figure_takes_no_more_and_nothing_moves() {
+    let mut ledger = TestLedger::new();
+    let fdi = |amount: &str| json!({"basis": "notified", "amount": amount, "currency": "USD"});
+    ledger.accept("kotra", "fdi.notified.v1", fdi("1"), noon("2026-05-04"));
+    raise(&mut ledger, "fdi/total", "999999999999999999990000");
+    let far = Day::parse("2030-01-01").unwrap();
+    let before = ledger.all_figures(far, None);
+    let message = one(&mut ledger, "kiat", "fdi.notified.v1", fdi("10000.000001"));
+    assert_eq!(ledger.send(&message).verdict, Verdict::Refused(Reason::Overflow.code().to_owned()));
+    assert_eq!(ledger.all_figures(far, None), before);
 }
 
 /// The first message has to create the ledger; anything else is recorded, refused, and nothing follows it.

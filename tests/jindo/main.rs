@@ -1,6 +1,7 @@
 //! The one integration binary. Each module is a table of cases against real parts: a real `nats-server`, real files.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may stop where it stands")]
 
+mod abuse;
 mod admission;
 mod asof;
 mod audit;

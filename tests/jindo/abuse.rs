@@ -1,0 +1,98 @@
+//! What one registered key may do to everybody else: nothing. Each case was once possible.
+
+use jindo::event::{Amount, Day};
+use jindo::fold::rows::{Changes, Move, Rows as _, Step, Tally};
+use jindo::projector::Shared;
+use jindo::serve::Source as _;
+use jindo::serve::live::Live;
+use jindo::store::Store;
+use serde_json::{Value, json};
+
+use crate::ledger::{AUTHORITY, TestLedger, noon, word};
+
+const DAY: &str = "2026-05-04";
+const LATER: &str = "2026-05-20";
+
+fn fdi(amount: &str) -> Value {
+    json!({"basis": "notified", "amount": amount, "currency": "USD"})
+}
+
+fn shared(ledger: &TestLedger) -> Shared {
+    Shared::new(ledger.core().reader(), ledger.core().log(), ledger.core().registry())
+}
+
+/// Raises a figure as a million reports would, in the store alone.
+pub fn raise(ledger: &mut TestLedger, path: &str, to: &str) {
+    ledger.close();
+    let mut store = Store::open(&ledger.store_folder()).unwrap();
+    let (number, mut series) = store.reader().series(path).unwrap().unwrap();
+    let rise = Amount::parse(to).unwrap().millionths() - series.tally.value;
+    series.tally.value += rise;
+    series.moves += 1;
+    let position = store.position().clone();
+    let step = Step::Add(Tally { value: rise, ..Tally::default() });
+    let moved = Move { index: position.size - 1, day: Day::parse(DAY).unwrap(), step };
+    let mut changes = Changes { position, moves: vec![(number, moved)], ..Changes::default() };
+    changes.series.insert(number, series);
+    store.commit(&changes).unwrap();
+    store.close().unwrap();
+    ledger.open();
+}
+
+/// One report moves a figure by so much, so that no reporter can fill it for the others.
+#[test]
+fn no_single_report_fills_a_figure() {
+    let mut ledger = TestLedger::new();
+    let mut say = |amount: &str| word(&ledger.report("kotra", "fdi.notified.v1", fdi(amount), noon(DAY)).1);
+    assert_eq!(say("999999999999999999997998"), "data-invalid");
+    assert_eq!(say("1000000000000000000.000001"), "data-invalid");
+    assert_eq!(say("1000000000000000000"), "accepted");
+    let value = json!({"period": "2026-Q1", "item": "total", "amount": "1000000000000000001", "currency": "USD", "basis": "customs"});
+    assert_eq!(word(&ledger.report("kita", "export.reported.v1", value, noon(DAY)).1), "data-invalid");
+    ledger.accept("kiat", "fdi.notified.v1", fdi("1"), noon(DAY));
+}
+
+/// Every figure that can be reached is an amount that can be read.
+#[test]
+fn a_figure_stays_below_what_can_be_read() {
+    let mut ledger = TestLedger::new();
+    ledger.accept("kotra", "fdi.notified.v1", fdi("1"), noon(DAY));
+    raise(&mut ledger, "fdi/total", "999999999999999999999990");
+    assert_eq!(word(&ledger.report("kiat", "fdi.notified.v1", fdi("10"), noon(DAY)).1), "overflow");
+    ledger.accept("kiat", "fdi.notified.v1", fdi("9.999999"), noon(DAY));
+    let view = Live::new(shared(&ledger), false).indicators(Default::default()).unwrap();
+    let text = serde_json::to_string(&view).unwrap();
+    assert!(text.contains("999999999999999999999999.999999"), "{text}");
+    let read: jindo::store::progress::view::IndicatorsView = serde_json::from_str(&text).unwrap();
+    assert_eq!(read.indicators.len(), view.indicators.len());
+}
+
+/// An authority stays one, and stays valid, whatever is said of it later.
+#[test]
+fn an_authority_cannot_end_itself() {
+    let mut ledger = TestLedger::new();
+    let mut say = |more: Value| {
+        let mut data = json!({"code": AUTHORITY, "name": {"ko": "x", "en": "x"}, "role": "authority"});
+        data.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        word(&ledger.govern("agency.registered.v1", data))
+    };
+    assert_eq!(say(json!({"role": "agency"})), "governance-invalid");
+    assert_eq!(say(json!({"role": "desk"})), "governance-invalid");
+    assert_eq!(say(json!({"valid_to": "2025"})), "governance-invalid");
+    assert_eq!(say(json!({"valid_from": "2030"})), "governance-invalid");
+    assert_eq!(say(json!({"name": {"ko": "y", "en": "y"}})), "accepted");
+    let registry = ledger.core().registry();
+    assert!(registry.is_authority(AUTHORITY));
+    assert_eq!(registry.agencies[AUTHORITY].info.name.en, "y");
+}
+
+/// Rules are adopted one after the other: a slip of the hand cannot name one that will never be.
+#[test]
+fn rules_are_adopted_in_order() {
+    let mut ledger = TestLedger::new();
+    for rules in [60_000, 3, 1] {
+        let ruling = ledger.govern("rules.adopted.v1", json!({"rules": rules, "reason": "x"}));
+        assert_eq!(word(&ruling), "governance-invalid", "{rules}");
+    }
+    assert_eq!(word(&ledger.govern("rules.adopted.v1", json!({"rules": 2, "reason": "x"}))), "accepted");
+}
