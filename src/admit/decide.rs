@@ -190,11 +190,13 @@ fn does<C: Claims>(
             let body: Verified = read(&event)?;
             let known = others(&body.agency, &body.verifies, registry, past)?;
             verify(&event, &body.agency, &known, registry)?;
+            once(&event.agency, &known, true, past, targets)?;
             Does::Verify(known.ordinal)
         }
         "report.disputed.v1" => {
             let body: Disputed = read(&event)?;
             let known = others(&body.agency, &body.disputes, registry, past)?;
+            once(&event.agency, &known, false, past, targets)?;
             Does::Dispute(known.ordinal)
         }
         "claim.resolved.v1" => resolve(&event, registry, past)?,
@@ -255,6 +257,21 @@ fn others<C: Claims>(agency: &str, id: &Uuid, registry: &Registry, past: &mut C)
         return Err(Fail::Wrong(Reason::VersionUnknown, format!("{id} moves no indicator")));
     }
     Ok(known)
+}
+
+/// An agency says it of a version once, until it withdraws it: saying it again adds nothing but weight to the record.
+fn once<C: Claims>(
+    agency: &str,
+    known: &Known,
+    vouched: bool,
+    past: &mut C,
+    targets: &mut HashSet<u64>,
+) -> Result<(), Fail<C::Error>> {
+    if targets.insert(known.ordinal) && !past.stated(agency, known.ordinal, vouched).map_err(Fail::Doubt)? {
+        return Ok(());
+    }
+    let what = if vouched { "verified" } else { "disputed" };
+    Err(Fail::Wrong(Reason::AlreadyStated, format!("'{agency}' {what} that version already")))
 }
 
 fn correct<C: Claims>(

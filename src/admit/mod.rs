@@ -72,6 +72,12 @@ pub trait Claims {
     /// Where rows cannot be trusted.
     fn claimed(&mut self, agency: &str, id: &Uuid) -> Result<Option<Known>, Self::Error>;
 
+    /// Whether a dispute of a record by an agency stands, or with `vouched` a verification.
+    ///
+    /// # Errors
+    /// Where rows cannot be trusted.
+    fn stated(&mut self, agency: &str, ordinal: u64, vouched: bool) -> Result<bool, Self::Error>;
+
     /// Whether a record has an alive claim on a thing of an indicator.
     ///
     /// # Errors

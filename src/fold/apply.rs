@@ -322,6 +322,17 @@ impl<R: Rows> Claims for Past<'_, R> {
         }))
     }
 
+    fn stated(&mut self, agency: &str, ordinal: u64, vouched: bool) -> Result<bool, Doubt> {
+        let Some(state) = self.registry.agencies.get(agency) else { return Ok(false) };
+        let record = self.state.record(ordinal)?;
+        for by in if vouched { record.verified_by } else { record.disputed_by } {
+            if self.state.record(by)?.agency == state.number {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     fn claims_thing(&mut self, indicator: u16, identity: &[String], ordinal: u64) -> Result<bool, Doubt> {
         self.state.things_of(indicator, identity, ordinal).map(|things| !things.is_empty())
     }

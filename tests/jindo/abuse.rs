@@ -13,6 +13,10 @@ use crate::ledger::{AUTHORITY, TestLedger, noon, word};
 const DAY: &str = "2026-05-04";
 const LATER: &str = "2026-05-20";
 
+fn charger() -> Value {
+    json!({"region": "11", "class": "fast", "count": 3})
+}
+
 fn fdi(amount: &str) -> Value {
     json!({"basis": "notified", "amount": amount, "currency": "USD"})
 }
@@ -37,6 +41,34 @@ pub fn raise(ledger: &mut TestLedger, path: &str, to: &str) {
     store.commit(&changes).unwrap();
     store.close().unwrap();
     ledger.open();
+}
+
+/// An agency contests a version once, and vouches for it once, until it withdraws that.
+#[test]
+fn one_dispute_and_one_verification_stand_per_agency() {
+    let mut ledger = TestLedger::new();
+    let id = ledger.accept("keco", "charger.installed.v1", charger(), noon(DAY));
+    let cases = [("kita", "report.disputed.v1", "disputes"), ("ktl", "report.verified.v1", "verifies")];
+    for (agency, kind, says) in cases {
+        let mut data = json!({"agency": "keco"});
+        data[says] = id.to_string().into();
+        if agency == "kita" {
+            data["reason"] = "x".into();
+        }
+        let twice: Vec<_> = (0..2).map(|_| ledger.event(agency, kind, data.clone(), noon(DAY))).collect();
+        assert_eq!(word(&ledger.batch(&twice)), "already-stated", "{kind} twice in one report");
+        let said = ledger.accept(agency, kind, data.clone(), noon(DAY));
+        assert_eq!(word(&ledger.report(agency, kind, data.clone(), noon(DAY)).1), "already-stated", "{kind}");
+        ledger.retract(agency, said);
+        ledger.accept(agency, kind, data.clone(), noon(DAY));
+        assert_eq!(word(&ledger.report(agency, kind, data.clone(), noon(DAY)).1), "already-stated", "{kind}");
+        // Others are not kept from it.
+        ledger.accept("kiat", kind, data, noon(DAY));
+    }
+    let view = Live::new(shared(&ledger), false).records(id, None).unwrap();
+    let version = &view.records[0].versions[0];
+    assert_eq!((version.disputed_by.len(), version.verified_by.len()), (2, 2));
+    assert_eq!(ledger.figures("chargers/total", LATER).tally.disputed, 1);
 }
 
 /// One report moves a figure by so much, so that no reporter can fill it for the others.

@@ -106,6 +106,7 @@ fn refused_for(reason: Reason, ledger: &mut TestLedger) -> Option<Arrival> {
         | Reason::VersionForeign
         | Reason::VersionSuperseded
         | Reason::VerificationOwn
+        | Reason::AlreadyStated
         | Reason::ClaimUnknown
         | Reason::IdConflict => about(reason, ledger),
         Reason::SplitLimit => {
@@ -181,6 +182,11 @@ fn about(reason: Reason, ledger: &mut TestLedger) -> Arrival {
         Reason::VerificationOwn => {
             let id = ledger.accept("kiat", CHARGER, charger(), day);
             one(ledger, "kiat", "report.verified.v1", json!({"agency": "kiat", "verifies": id.to_string()}))
+        }
+        Reason::AlreadyStated => {
+            let id = ledger.accept("kiat", CHARGER, charger(), day);
+            ledger.verify("kiat", id);
+            one(ledger, "ktl", "report.verified.v1", json!({"agency": "kiat", "verifies": id.to_string()}))
         }
         Reason::ClaimUnknown => {
             let id = ledger.accept("keco", "zone.designated.v1", json!({"sector": "defence", "zone": "z1"}), day);
