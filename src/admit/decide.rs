@@ -16,6 +16,7 @@ use crate::event::about::{ClaimResolved, Corrected, Disputed, ForecastStated, Re
 use crate::event::governance::LogKeyRotated;
 use crate::event::subject::Channel;
 use crate::event::{Event, Time};
+use crate::limits::RECORD_VERSIONS_MAX;
 use crate::log::keyring;
 use crate::log::note::VerifierKey;
 
@@ -287,6 +288,10 @@ fn correct<C: Claims>(
         return Err(Fail::Wrong(Reason::VersionUnknown, format!("{} moves no indicator", body.replaces)));
     }
     newest(&known, targets)?;
+    if usize::from(known.version) + 1 >= RECORD_VERSIONS_MAX {
+        let detail = format!("{} is version {RECORD_VERSIONS_MAX} of its record", body.replaces);
+        return Err(Fail::Wrong(Reason::VersionLimit, detail));
+    }
     check_time(body.event.time, place.recorded)?;
     let schema = registry.schemas.get(&known.kind);
     let schema = schema.ok_or_else(|| Fail::Wrong(Reason::TypeUnknown, known.kind.to_string()))?;

@@ -55,6 +55,8 @@ pub struct Known {
     pub digest: [u8; 16],
     /// Neither replaced nor retracted.
     pub stands: bool,
+    /// How many versions came before it.
+    pub version: u16,
     /// Numbers of the indicators it moves.
     pub indicators: Vec<u16>,
     /// Type of its data: for a correction, that of the event it corrects.

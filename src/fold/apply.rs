@@ -131,6 +131,7 @@ impl<R: Rows> State<R> {
             position,
             time: content.time,
             replaces: None,
+            version: 0,
             about: None,
             replaced_by: None,
             retracted_by: None,
@@ -142,6 +143,7 @@ impl<R: Rows> State<R> {
             Does::Move(planned) => self.come(ordinal, &mut record, planned, at)?,
             Does::Correct(target, _, planned) => {
                 record.replaces = Some(*target);
+                record.version = self.record(*target)?.version.saturating_add(1);
                 self.amend(*target, at, |old| old.replaced_by = Some(ordinal))?;
                 self.come(ordinal, &mut record, planned, at)?;
             }
@@ -317,6 +319,7 @@ impl<R: Rows> Claims for Past<'_, R> {
             ordinal,
             digest: record.digest,
             stands: record.stands(),
+            version: record.version,
             indicators: record.effects.iter().map(|effect| effect.indicator).collect(),
             kind: self.registry.kind(record.kind).into(),
         }))

@@ -8,7 +8,7 @@ use jindo::serve::live::Live;
 use jindo::store::Store;
 use serde_json::{Value, json};
 
-use crate::ledger::{AUTHORITY, TestLedger, noon, word};
+use crate::ledger::{AUTHORITY, TestLedger, corrected, noon, word};
 
 const DAY: &str = "2026-05-04";
 const LATER: &str = "2026-05-20";
@@ -41,6 +41,37 @@ pub fn raise(ledger: &mut TestLedger, path: &str, to: &str) {
     store.commit(&changes).unwrap();
     store.close().unwrap();
     ledger.open();
+}
+
+/// A record is corrected so often and no more, and who asks for it is answered with the oldest and the newest versions.
+#[test]
+fn corrections_of_one_record_are_bounded() {
+    let mut ledger = TestLedger::new();
+    let first = ledger.accept("keco", "charger.installed.v1", charger(), noon(DAY));
+    let mut newest = first;
+    let chain: Vec<_> = (0..1_000)
+        .map(|_| {
+            let time = ledger.recorded;
+            let data = corrected(newest, &charger(), noon(DAY));
+            let event = ledger.event("keco", "report.corrected.v1", data, time);
+            newest = event.id;
+            ledger.message("report", &[event])
+        })
+        .collect();
+    let rulings = ledger.commit(&chain, 500).unwrap();
+    assert!(rulings[..999].iter().all(|ruling| word(ruling) == "accepted"));
+    assert_eq!(word(&rulings[999]), "version-limit");
+    let view = Live::new(shared(&ledger), false).records(first, None).unwrap();
+    let view = serde_json::to_value(view).unwrap();
+    let record = &view["records"][0];
+    let versions = record["versions"].as_array().unwrap();
+    assert_eq!((record["versions_total"].as_u64(), versions.len()), (Some(1_000), 100));
+    assert_eq!(versions[0]["id"], first.to_string());
+    assert_eq!((&versions[0]["stands"], &versions[99]["stands"]), (&json!(false), &json!(true)));
+    // It can still be ended, and told anew.
+    let last = serde_json::from_value(versions[99]["id"].clone()).unwrap();
+    ledger.retract("keco", last);
+    ledger.accept("keco", "charger.installed.v1", charger(), noon(DAY));
 }
 
 /// An agency contests a version once, and vouches for it once, until it withdraws that.

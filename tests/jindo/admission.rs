@@ -105,6 +105,7 @@ fn refused_for(reason: Reason, ledger: &mut TestLedger) -> Option<Arrival> {
         Reason::VersionUnknown
         | Reason::VersionForeign
         | Reason::VersionSuperseded
+        | Reason::VersionLimit
         | Reason::VerificationOwn
         | Reason::AlreadyStated
         | Reason::ClaimUnknown
@@ -178,6 +179,17 @@ fn about(reason: Reason, ledger: &mut TestLedger) -> Arrival {
             let id = ledger.accept("keco", CHARGER, charger(), day);
             ledger.correct("keco", id, charger(), day);
             one(ledger, "keco", "report.corrected.v1", corrected(id, &charger(), day))
+        }
+        Reason::VersionLimit => {
+            let mut id = ledger.accept("keco", CHARGER, charger(), day);
+            let mut correction = |ledger: &mut TestLedger| {
+                let event = ledger.event("keco", "report.corrected.v1", corrected(id, &charger(), day), day);
+                id = event.id;
+                ledger.message("report", &[event])
+            };
+            let chain: Vec<_> = (0..999).map(|_| correction(ledger)).collect();
+            ledger.commit(&chain, 500).unwrap();
+            correction(ledger)
         }
         Reason::VerificationOwn => {
             let id = ledger.accept("kiat", CHARGER, charger(), day);
