@@ -1,5 +1,7 @@
 //! What one registered key may do to everybody else: nothing. Each case was once possible.
 
+use std::sync::Arc;
+
 use jindo::event::{Amount, Day};
 use jindo::fold::rows::{Changes, Move, Rows as _, Step, Tally};
 use jindo::projector::Shared;
@@ -8,6 +10,7 @@ use jindo::serve::live::Live;
 use jindo::store::Store;
 use serde_json::{Value, json};
 
+use crate::ledger::founding::indicator;
 use crate::ledger::{AUTHORITY, TestLedger, corrected, noon, word};
 
 const DAY: &str = "2026-05-04";
@@ -158,4 +161,28 @@ fn rules_are_adopted_in_order() {
         assert_eq!(word(&ruling), "governance-invalid", "{rules}");
     }
     assert_eq!(word(&ledger.govern("rules.adopted.v1", json!({"rules": 2, "reason": "x"}))), "accepted");
+}
+
+/// Registries of the past share what was compiled, and one that is asked for stays while others come and go.
+#[test]
+fn registries_of_the_past_are_cheap_and_kept() {
+    let mut ledger = TestLedger::new();
+    let row = indicator(
+        "later",
+        77,
+        &["keco"],
+        json!({"kind": "narrative", "from": [{"event": "narrative.filed.v1"}]}),
+        json!({}),
+    );
+    assert_eq!(word(&ledger.govern("indicator.registered.v1", row)), "accepted");
+    let (shared, size) = (shared(&ledger), ledger.core().size());
+    let (now, past) = (shared.registry(), shared.registry_at(size - 1).unwrap());
+    assert_eq!((now.indicators.contains_key("later"), past.indicators.contains_key("later")), (true, false));
+    for (kind, known) in &now.schemas {
+        assert!(Arc::ptr_eq(&known.schema, &past.schemas[kind].schema), "{kind} was compiled anew");
+    }
+    for before in 2..22 {
+        shared.registry_at(size - before).unwrap();
+        assert!(Arc::ptr_eq(&past, &shared.registry_at(size - 1).unwrap()), "folded anew after {before}");
+    }
 }
