@@ -240,8 +240,12 @@ pub const STORE_CACHE_BYTES: usize = 64 * 1024 * 1024;
 pub const STORE_FLUSH_MS: u64 = 2_000;
 /// Handles on the database (a handle serves one thread at a time): commit, flush, merge, and readers.
 pub const STORE_HANDLES: usize = 8;
-/// Versions of one record that are followed: corrections of corrections.
-pub const RECORD_VERSIONS_MAX: usize = 10_000;
+/// Versions of one record: nobody mends a figure a thousand times, and each lengthens the way through all of them.
+pub const RECORD_VERSIONS_MAX: usize = 1_000;
+/// Versions of a record that are shown from either end: each is read from the log and carries a report of up to [`BODY_BYTES_MAX`].
+pub const RECORD_VERSIONS_SHOWN: usize = 50;
+/// Stores set aside that are kept: they are there to be looked into, and the newest say as much as all.
+pub const STORES_ASIDE_KEPT: usize = 3;
 /// Bytes the CLI reads of an HTTP answer: 34 indicators with all splits are under 4 MiB.
 pub const HTTP_ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// How long the CLI waits for an HTTP answer; `at_least` waits are shorter.

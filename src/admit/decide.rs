@@ -16,6 +16,7 @@ use crate::event::about::{ClaimResolved, Corrected, Disputed, ForecastStated, Re
 use crate::event::governance::LogKeyRotated;
 use crate::event::subject::Channel;
 use crate::event::{Event, Time};
+use crate::limits::RECORD_VERSIONS_MAX;
 use crate::log::keyring;
 use crate::log::note::VerifierKey;
 
@@ -190,11 +191,13 @@ fn does<C: Claims>(
             let body: Verified = read(&event)?;
             let known = others(&body.agency, &body.verifies, registry, past)?;
             verify(&event, &body.agency, &known, registry)?;
+            once(&event.agency, &known, true, past, targets)?;
             Does::Verify(known.ordinal)
         }
         "report.disputed.v1" => {
             let body: Disputed = read(&event)?;
             let known = others(&body.agency, &body.disputes, registry, past)?;
+            once(&event.agency, &known, false, past, targets)?;
             Does::Dispute(known.ordinal)
         }
         "claim.resolved.v1" => resolve(&event, registry, past)?,
@@ -257,6 +260,21 @@ fn others<C: Claims>(agency: &str, id: &Uuid, registry: &Registry, past: &mut C)
     Ok(known)
 }
 
+/// An agency says it of a version once, until it withdraws it: saying it again adds nothing but weight to the record.
+fn once<C: Claims>(
+    agency: &str,
+    known: &Known,
+    vouched: bool,
+    past: &mut C,
+    targets: &mut HashSet<u64>,
+) -> Result<(), Fail<C::Error>> {
+    if targets.insert(known.ordinal) && !past.stated(agency, known.ordinal, vouched).map_err(Fail::Doubt)? {
+        return Ok(());
+    }
+    let what = if vouched { "verified" } else { "disputed" };
+    Err(Fail::Wrong(Reason::AlreadyStated, format!("'{agency}' {what} that version already")))
+}
+
 fn correct<C: Claims>(
     event: &Event,
     place: Place,
@@ -270,6 +288,10 @@ fn correct<C: Claims>(
         return Err(Fail::Wrong(Reason::VersionUnknown, format!("{} moves no indicator", body.replaces)));
     }
     newest(&known, targets)?;
+    if usize::from(known.version) + 1 >= RECORD_VERSIONS_MAX {
+        let detail = format!("{} is version {RECORD_VERSIONS_MAX} of its record", body.replaces);
+        return Err(Fail::Wrong(Reason::VersionLimit, detail));
+    }
     check_time(body.event.time, place.recorded)?;
     let schema = registry.schemas.get(&known.kind);
     let schema = schema.ok_or_else(|| Fail::Wrong(Reason::TypeUnknown, known.kind.to_string()))?;

@@ -55,6 +55,8 @@ pub struct Known {
     pub digest: [u8; 16],
     /// Neither replaced nor retracted.
     pub stands: bool,
+    /// How many versions came before it.
+    pub version: u16,
     /// Numbers of the indicators it moves.
     pub indicators: Vec<u16>,
     /// Type of its data: for a correction, that of the event it corrects.
@@ -71,6 +73,12 @@ pub trait Claims {
     /// # Errors
     /// Where rows cannot be trusted.
     fn claimed(&mut self, agency: &str, id: &Uuid) -> Result<Option<Known>, Self::Error>;
+
+    /// Whether a dispute of a record by an agency stands, or with `vouched` a verification.
+    ///
+    /// # Errors
+    /// Where rows cannot be trusted.
+    fn stated(&mut self, agency: &str, ordinal: u64, vouched: bool) -> Result<bool, Self::Error>;
 
     /// Whether a record has an alive claim on a thing of an indicator.
     ///

@@ -90,8 +90,12 @@ reasons! {
         "자기 기관의 보고만 정정하거나 철회할 수 있습니다.", "Correct and retract your own reports; dispute others'."
     VersionSuperseded "version-superseded": "이미 정정되었거나 철회된 보고입니다.", "The version named is no longer the newest.";
         "가장 새로운 판의 id 를 쓰십시오.", "Name the newest version."
+    VersionLimit "version-limit": "이 보고는 더 정정할 수 없을 만큼 여러 번 정정되었습니다.", "The report was corrected as often as one may be.";
+        "철회한 뒤 새 id 로 다시 보고하십시오.", "Retract it, then report anew under a new id."
     VerificationOwn "verification-own": "자기 보고는 검증할 수 없습니다.", "An agency may not verify its own report.";
         "다른 검증 기관이 검증하게 하십시오.", "Have another listed verifier do it."
+    AlreadyStated "already-stated": "이 기관의 같은 검증이나 이의가 이미 유효합니다.", "The agency's verification or dispute of that version stands already.";
+        "바꾸시려면 앞의 것을 먼저 철회하십시오.", "To change it, retract the earlier one first."
     ClaimUnknown "claim-unknown": "그 보고는 그 대상을 주장하지 않습니다.", "That version claims no such thing.";
         "대상과 사건 id 를 확인하십시오.", "Check thing and event id."
     Overflow "overflow": "합계가 표현 범위를 넘습니다.", "The figure would leave its exact range.";

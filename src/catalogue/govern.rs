@@ -151,12 +151,17 @@ impl Registry {
                 )))
             };
         }
-        let schema = Schema::compile(&registered.kind, &registered.schema)
-            .map_err(|error| contradiction(format!("schema of {}: {error}", registered.kind)))?;
+        let known = self.compiled.get(registered.kind.as_str()).filter(|known| *known.text == *registered.schema);
+        let schema = match known {
+            Some(known) => known.clone(),
+            None => Schema::compile(&registered.kind, &registered.schema)
+                .map(Arc::new)
+                .map_err(|error| contradiction(format!("schema of {}: {error}", registered.kind)))?,
+        };
         let number = u16::try_from(self.kinds.len()).map_err(|_| contradiction("65,535 event types are registered"))?;
         let kind: Arc<str> = registered.kind.as_str().into();
         self.kinds.push(kind.clone());
-        self.schemas.insert(kind, SchemaState { number, schema: Arc::new(schema), index: act.index });
+        self.schemas.insert(kind, SchemaState { number, schema, index: act.index });
         Ok(())
     }
 

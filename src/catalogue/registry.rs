@@ -47,6 +47,8 @@ pub struct Registry {
     pub movers: HashMap<Arc<str>, Vec<u16>>,
     /// Entries whose body is to be withheld, with everything said of that, in order.
     pub withheld: BTreeMap<u64, Vec<Arc<WithheldState>>>,
+    /// Schemas compiled elsewhere, none of them registered here: one that is, with the same text, needs no compiling.
+    pub(super) compiled: BTreeMap<Arc<str>, Arc<Schema>>,
 }
 
 /// What one agency says of withholding a body. It stands: what was removed on its word cannot be unsaid.
@@ -256,6 +258,18 @@ impl Registry {
         let mut states: Vec<_> = self.indicators.values().collect();
         states.sort_by_key(|state| (state.definition().row, state.number));
         states
+    }
+
+    /// An empty registry that takes the schemas of another, instead of compiling them, as they are registered.
+    #[must_use]
+    pub fn with_schemas_of(other: &Registry) -> Self {
+        let compiled = other.schemas.iter().map(|(kind, state)| (kind.clone(), state.schema.clone())).collect();
+        Registry { compiled, ..Registry::default() }
+    }
+
+    /// From here on every schema is compiled.
+    pub fn forget_compiled(&mut self) {
+        self.compiled.clear();
     }
 
     /// Whether that agency governs.

@@ -131,6 +131,7 @@ impl<R: Rows> State<R> {
             position,
             time: content.time,
             replaces: None,
+            version: 0,
             about: None,
             replaced_by: None,
             retracted_by: None,
@@ -142,6 +143,7 @@ impl<R: Rows> State<R> {
             Does::Move(planned) => self.come(ordinal, &mut record, planned, at)?,
             Does::Correct(target, _, planned) => {
                 record.replaces = Some(*target);
+                record.version = self.record(*target)?.version.saturating_add(1);
                 self.amend(*target, at, |old| old.replaced_by = Some(ordinal))?;
                 self.come(ordinal, &mut record, planned, at)?;
             }
@@ -317,9 +319,21 @@ impl<R: Rows> Claims for Past<'_, R> {
             ordinal,
             digest: record.digest,
             stands: record.stands(),
+            version: record.version,
             indicators: record.effects.iter().map(|effect| effect.indicator).collect(),
             kind: self.registry.kind(record.kind).into(),
         }))
+    }
+
+    fn stated(&mut self, agency: &str, ordinal: u64, vouched: bool) -> Result<bool, Doubt> {
+        let Some(state) = self.registry.agencies.get(agency) else { return Ok(false) };
+        let record = self.state.record(ordinal)?;
+        for by in if vouched { record.verified_by } else { record.disputed_by } {
+            if self.state.record(by)?.agency == state.number {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn claims_thing(&mut self, indicator: u16, identity: &[String], ordinal: u64) -> Result<bool, Doubt> {

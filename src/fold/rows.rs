@@ -129,6 +129,8 @@ pub struct Record {
     pub time: Time,
     /// The version this one replaces.
     pub replaces: Option<Ordinal>,
+    /// How many versions came before this one, at most [`crate::limits::RECORD_VERSIONS_MAX`] − 1.
+    pub version: u16,
     /// The version this one retracts, verifies or disputes.
     pub about: Option<Ordinal>,
     /// The version that replaced this one.

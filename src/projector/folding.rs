@@ -23,13 +23,25 @@ use crate::store::{Layout, Reader, Store};
 /// # Errors
 /// [`Halt::VerdictDiffers`] where an accepted row does not apply.
 pub fn registry_of(rows: &[GovernanceRow]) -> Result<Registry, Halt> {
-    let mut registry = Registry::default();
+    governed(Registry::default(), rows)
+}
+
+/// As [`registry_of`]; schemas that `known` holds are taken from it: compiling them is nearly all the work.
+///
+/// # Errors
+/// As [`registry_of`].
+pub fn registry_beside(known: &Registry, rows: &[GovernanceRow]) -> Result<Registry, Halt> {
+    governed(Registry::with_schemas_of(known), rows)
+}
+
+fn governed(mut registry: Registry, rows: &[GovernanceRow]) -> Result<Registry, Halt> {
     for row in rows {
         let differs = |why: String| Halt::VerdictDiffers { index: row.index, why };
         let data = serde_json::from_str(&row.data).map_err(|error| differs(error.to_string()))?;
         let act = Act { index: row.index, recorded: row.recorded, agency: &row.agency, kind: &row.kind, data: &data };
         registry.govern(act).map_err(|error| differs(error.to_string()))?;
     }
+    registry.forget_compiled();
     Ok(registry)
 }
 

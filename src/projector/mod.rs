@@ -23,6 +23,7 @@ pub mod halt;
 pub mod rebuild;
 pub mod receipts;
 pub mod recover;
+mod registries;
 pub mod replay;
 pub mod run;
 pub mod service;

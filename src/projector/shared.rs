@@ -2,17 +2,16 @@
 //!
 //! Never writes. Readers survive a store that is set aside and made anew: they ask again through [`Shared`].
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::watch;
 
-use super::folding::registry_of;
+use super::folding::registry_beside;
 use super::halt::Halt;
 use super::rebuild::Ask;
+use super::registries::Registries;
 use crate::catalogue::registry::Registry;
 use crate::event::Time;
-use crate::limits::REGISTRIES_CACHED_MAX;
 use crate::log::entry::Entry;
 use crate::log::tail::{LogReader, TailFault};
 use crate::store::Reader;
@@ -58,7 +57,7 @@ struct Inner {
     size: watch::Sender<u64>,
     health: watch::Sender<Health>,
     proof: watch::Sender<Proof>,
-    past: Mutex<VecDeque<(usize, Arc<Registry>)>>,
+    past: Registries,
     doubt: Mutex<Option<String>>,
     ask: Mutex<Option<Ask>>,
 }
@@ -96,7 +95,7 @@ impl Shared {
             size: watch::Sender::new(size),
             health: watch::Sender::new(Health::Starting),
             proof: watch::Sender::new(Proof::default()),
-            past: Mutex::new(VecDeque::new()),
+            past: Registries::default(),
             doubt: Mutex::new(None),
             ask: Mutex::new(None),
         };
@@ -133,17 +132,12 @@ impl Shared {
         if size >= reader.position().size {
             return Ok(registry);
         }
+        if let Some(known) = self.inner.past.at(size) {
+            return Ok(known);
+        }
         let rows = reader.governance_until(size)?;
-        let mut past = self.inner.past.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, known)) = past.iter().find(|(count, _)| *count == rows.len()) {
-            return Ok(known.clone());
-        }
-        let made = Arc::new(registry_of(&rows)?);
-        past.push_back((rows.len(), made.clone()));
-        if past.len() > REGISTRIES_CACHED_MAX {
-            past.pop_front();
-        }
-        Ok(made)
+        let from = rows.last().map_or(0, |row| row.index + 1);
+        self.inner.past.since(from, size, || registry_beside(&registry, &rows))
     }
 
     /// Entries recorded by then, by the running maximum of `recorded`.

@@ -201,9 +201,10 @@ impl Source for Live {
         for code in registry.agency_codes.iter().filter(|code| wanted.is_none_or(|wanted| wanted == &***code)) {
             let Some((ordinal, _)) = reader.record_by_id(code, &id).map_err(|met| self.doubted(met))? else { continue };
             let versions = reader.versions(ordinal).map_err(|met| self.doubted(met))?;
-            let versions: Result<Vec<_>, _> =
-                versions.iter().map(|(_, record)| self.version(&reader, &registry, record)).collect();
-            records.insert(code.clone(), RecordView { agency: agency(&registry, code), versions: versions? });
+            let shown: Result<Vec<_>, _> =
+                versions.shown.iter().map(|(_, record)| self.version(&reader, &registry, record)).collect();
+            let agency = agency(&registry, code);
+            records.insert(code.clone(), RecordView { agency, versions: shown?, versions_total: versions.total });
         }
         Ok(RecordsView { id, records: records.into_values().collect(), size: reader.position().size })
     }

@@ -92,8 +92,11 @@ pub struct RecordsView {
 pub struct RecordView {
     /// Whose.
     pub agency: AgencyView,
-    /// Versions.
+    /// Versions: the one asked for, and the oldest and newest where there are many.
     pub versions: Vec<VersionView>,
+    /// How many versions there are.
+    #[serde(default)]
+    pub versions_total: u64,
 }
 
 /// One version of a record.

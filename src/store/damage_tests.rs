@@ -107,6 +107,22 @@ fn a_doubtful_store_is_set_aside_under_a_free_name() {
     assert!(matches!(set_aside(&path), Err(StoreError::Aside { .. })));
 }
 
+/// A reader's doubt, met again and again, once filled the disk with stores.
+#[test]
+fn the_newest_stores_set_aside_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    for number in 1..7 {
+        std::fs::create_dir(&path).unwrap();
+        std::fs::write(path.join("row"), b"x").unwrap();
+        assert_eq!(set_aside(&path).unwrap(), folder.path().join(format!("store.doubt-{number}")));
+    }
+    let listed = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut listed: Vec<_> = listed.map(|name| name.into_string().unwrap()).collect();
+    listed.sort();
+    assert_eq!(listed, ["store.doubt-4", "store.doubt-5", "store.doubt-6"]);
+}
+
 #[test]
 fn another_layout_is_doubt() {
     let folder = tempfile::tempdir().unwrap();

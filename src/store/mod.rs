@@ -34,9 +34,10 @@ use std::path::{Path, PathBuf};
 
 pub use commit::Store;
 pub use layout::{Fixed, Layout};
-pub use reader::{Reader, Snapshot, View};
+pub use reader::{Reader, Snapshot, Versions, View};
 
 use crate::fold::rows::Doubt;
+use crate::limits::STORES_ASIDE_KEPT;
 
 /// Why the store cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -57,19 +58,35 @@ pub enum StoreError {
     },
 }
 
-/// Renames a doubtful store to `<path>.doubt-<n>` and gives the new name. The store must be closed.
+/// Renames a doubtful store to `<path>.doubt-<n>`, `n` counting up, and gives the new name; the newest [`STORES_ASIDE_KEPT`] are
+/// kept, so that doubts met again and again do not fill the disk. The store must be closed.
 ///
 /// # Errors
 /// [`StoreError::Aside`].
 pub fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
     let fail = |error| StoreError::Aside { path: path.to_owned(), error };
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    for number in 1_u32.. {
-        let aside = path.with_file_name(format!("{name}.doubt-{number}"));
-        if !aside.try_exists().map_err(fail)? {
-            std::fs::rename(path, &aside).map_err(fail)?;
-            return Ok(aside);
-        }
+    let aside = |number: u32| path.with_file_name(format!("{name}.doubt-{number}"));
+    let known = asides(path, &name).map_err(fail)?;
+    let new = aside(known.last().map_or(1, |last| last.saturating_add(1)));
+    std::fs::rename(path, &new).map_err(fail)?;
+    let surplus = (known.len() + 1).saturating_sub(STORES_ASIDE_KEPT);
+    for number in known.into_iter().take(surplus) {
+        // What cannot be removed now is tried again the next time.
+        let _ = std::fs::remove_dir_all(aside(number));
     }
-    Err(fail(std::io::Error::other("no free name")))
+    Ok(new)
+}
+
+/// Numbers of the stores set aside beside it, lowest first.
+fn asides(path: &Path, name: &str) -> std::io::Result<Vec<u32>> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut numbers = Vec::new();
+    for entry in std::fs::read_dir(parent)? {
+        let entry = entry?.file_name();
+        let number = entry.to_str().and_then(|entry| entry.strip_prefix(name)?.strip_prefix(".doubt-"));
+        numbers.extend(number.and_then(|number| number.parse::<u32>().ok()));
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
 }

@@ -3,7 +3,7 @@
 //! A [`Reader`] follows the store; a [`View`] stays at one commit: every figure of it is of the same size. Current figures
 //! come from memory, sled being without snapshot reads; past ones from closed chunks, which never change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -22,7 +22,7 @@ use crate::fold::rows::{
     ChainRow, Doubt, Figures, GovernanceRow, LookupKey, Move, Ordinal, Position, Record, Refused, Rows, Series,
     SeriesNumber, Statement, Thing, ThingNumber,
 };
-use crate::limits::RECORD_VERSIONS_MAX;
+use crate::limits::RECORD_VERSIONS_SHOWN;
 
 /// What all readers share.
 pub(super) struct Shared {
@@ -54,6 +54,15 @@ impl Snapshot {
 #[derive(Clone)]
 pub struct Reader {
     pub(super) shared: Arc<Shared>,
+}
+
+/// Versions of a record, oldest first.
+#[derive(Debug, Default)]
+pub struct Versions {
+    /// The oldest, the one asked for, the newest.
+    pub shown: Vec<(Ordinal, Record)>,
+    /// How many there are.
+    pub total: u64,
 }
 
 /// The store as of one commit; cheap to clone.
@@ -165,26 +174,45 @@ impl Reader {
         }
     }
 
-    /// All versions of a record, oldest first.
+    /// The versions of a record, oldest first: the one asked for, the [`RECORD_VERSIONS_SHOWN`] oldest and as many newest.
     ///
     /// # Errors
-    /// [`Doubt`] where a row cannot be trusted, or versions go in a circle.
-    pub fn versions(&self, ordinal: Ordinal) -> Result<Vec<(Ordinal, Record)>, Doubt> {
-        let read = |ordinal| self.record(ordinal)?.ok_or_else(|| Doubt(format!("record {ordinal} is missing")));
-        let Some(mut record) = self.record(ordinal)? else { return Ok(Vec::new()) };
-        let mut first = ordinal;
-        for _ in 0..RECORD_VERSIONS_MAX {
-            let Some(before) = record.replaces else { break };
-            (first, record) = (before, read(before)?);
+    /// [`Doubt`] where a row cannot be trusted, or versions do not follow each other.
+    pub fn versions(&self, ordinal: Ordinal) -> Result<Versions, Doubt> {
+        let Some(asked) = self.record(ordinal)? else { return Ok(Versions::default()) };
+        let mut all = VecDeque::from([ordinal]);
+        let (mut before, mut version) = (asked.replaces, asked.version.checked_sub(1));
+        while let Some(next) = before {
+            let record = self.version(next, version)?;
+            all.push_front(next);
+            (before, version) = (record.replaces, record.version.checked_sub(1));
         }
-        let mut versions = vec![(first, record)];
-        while versions.len() <= RECORD_VERSIONS_MAX {
-            match versions.last().and_then(|(_, record)| record.replaced_by) {
-                Some(next) => versions.push((next, read(next)?)),
-                None => return Ok(versions),
-            }
+        let asked_at = all.len() - 1;
+        let (mut after, mut version) = (asked.replaced_by, asked.version.checked_add(1));
+        while let Some(next) = after {
+            let record = self.version(next, version)?;
+            all.push_back(next);
+            (after, version) = (record.replaced_by, record.version.checked_add(1));
         }
-        Err(Doubt(format!("record {ordinal} has more than {RECORD_VERSIONS_MAX} versions")))
+        let newest = all.len().saturating_sub(RECORD_VERSIONS_SHOWN);
+        let shown = |at: usize| at < RECORD_VERSIONS_SHOWN || at == asked_at || at >= newest;
+        let found = all.iter().enumerate().filter(|(at, _)| shown(*at));
+        let read = |ordinal: Ordinal| Ok((ordinal, self.held(ordinal)?));
+        let shown = found.map(|(_, ordinal)| read(*ordinal)).collect::<Result<_, Doubt>>()?;
+        Ok(Versions { shown, total: all.len() as u64 })
+    }
+
+    /// A record that must exist, with that many versions before it: counted, they cannot go in a circle.
+    fn version(&self, ordinal: Ordinal, version: Option<u16>) -> Result<Record, Doubt> {
+        let record = self.held(ordinal)?;
+        if Some(record.version) != version {
+            return Err(Doubt(format!("record {ordinal} is version {}, expected {version:?}", record.version)));
+        }
+        Ok(record)
+    }
+
+    fn held(&self, ordinal: Ordinal) -> Result<Record, Doubt> {
+        self.record(ordinal)?.ok_or_else(|| Doubt(format!("record {ordinal} is missing")))
     }
 
     /// Refused reports from entry index `from` on, at most `limit`.

@@ -166,6 +166,7 @@ impl World {
             position: 0,
             time,
             replaces: None,
+            version: 0,
             about: None,
             replaced_by: None,
             retracted_by: None,

@@ -105,7 +105,9 @@ fn refused_for(reason: Reason, ledger: &mut TestLedger) -> Option<Arrival> {
         Reason::VersionUnknown
         | Reason::VersionForeign
         | Reason::VersionSuperseded
+        | Reason::VersionLimit
         | Reason::VerificationOwn
+        | Reason::AlreadyStated
         | Reason::ClaimUnknown
         | Reason::IdConflict => about(reason, ledger),
         Reason::SplitLimit => {
@@ -178,9 +180,25 @@ fn about(reason: Reason, ledger: &mut TestLedger) -> Arrival {
             ledger.correct("keco", id, charger(), day);
             one(ledger, "keco", "report.corrected.v1", corrected(id, &charger(), day))
         }
+        Reason::VersionLimit => {
+            let mut id = ledger.accept("keco", CHARGER, charger(), day);
+            let mut correction = |ledger: &mut TestLedger| {
+                let event = ledger.event("keco", "report.corrected.v1", corrected(id, &charger(), day), day);
+                id = event.id;
+                ledger.message("report", &[event])
+            };
+            let chain: Vec<_> = (0..999).map(|_| correction(ledger)).collect();
+            ledger.commit(&chain, 500).unwrap();
+            correction(ledger)
+        }
         Reason::VerificationOwn => {
             let id = ledger.accept("kiat", CHARGER, charger(), day);
             one(ledger, "kiat", "report.verified.v1", json!({"agency": "kiat", "verifies": id.to_string()}))
+        }
+        Reason::AlreadyStated => {
+            let id = ledger.accept("kiat", CHARGER, charger(), day);
+            ledger.verify("kiat", id);
+            one(ledger, "ktl", "report.verified.v1", json!({"agency": "kiat", "verifies": id.to_string()}))
         }
         Reason::ClaimUnknown => {
             let id = ledger.accept("keco", "zone.designated.v1", json!({"sector": "defence", "zone": "z1"}), day);

@@ -4,7 +4,7 @@
 //! It never reads a clock and never forgives a ruling: tests say which one they expect.
 #![allow(dead_code)]
 
-mod founding;
+pub mod founding;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

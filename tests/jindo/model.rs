@@ -238,15 +238,39 @@ impl Model {
                 let target = self.others(text(&event.data, "agency").unwrap(), id("verifies"))?;
                 match event.agency.as_str() {
                     own if own == target.0 => return Err("verification-own"),
-                    "ktl" | "kiat" => What::Verify(target),
+                    "ktl" | "kiat" => What::Verify(self.once(event, target, targets, |what| match what {
+                        What::Verify(of) => Some(of),
+                        _ => None,
+                    })?),
                     _ => return Err("not-authorised"),
                 }
             }
-            "report.disputed.v1" => What::Dispute(self.others(text(&event.data, "agency").unwrap(), id("disputes"))?),
+            "report.disputed.v1" => {
+                let target = self.others(text(&event.data, "agency").unwrap(), id("disputes"))?;
+                What::Dispute(self.once(event, target, targets, |what| match what {
+                    What::Dispute(of) => Some(of),
+                    _ => None,
+                })?)
+            }
             "claim.resolved.v1" => self.resolved(event, id("stands"))?,
             kind => What::Report(kind.to_owned(), event.time, event.data.clone()),
         };
         Ok(Some(Fact { index, key, content, replaces, what }))
+    }
+
+    fn once(
+        &self,
+        event: &NewEvent,
+        target: Key,
+        targets: &mut BTreeSet<Key>,
+        of: fn(&What) -> Option<&Key>,
+    ) -> Result<Key, &'static str> {
+        let stands =
+            |fact: &Fact| fact.key.0 == event.agency && of(&fact.what) == Some(&target) && !self.dead(&fact.key);
+        if !targets.insert(target.clone()) || self.facts.iter().any(stands) {
+            return Err("already-stated");
+        }
+        Ok(target)
     }
 
     fn own(&self, agency: &str, id: Uuid) -> Result<Key, &'static str> {
