@@ -255,6 +255,10 @@ pub const RECORDED_POLL_MS: u64 = 50;
 pub const ROW_BYTES_MAX: usize = BODY_BYTES_MAX;
 /// Columns of an imported table: far beyond any event type, far below what a damaged file claims.
 pub const COLUMNS_MAX: usize = 256;
+/// Rows of an imported sheet: as many as spreadsheets have.
+pub const SHEET_ROWS_MAX: usize = 1_048_576;
+/// Bytes of memory that the cells of an imported sheet take, 24 for each and its text: a million rows of twenty columns.
+pub const SHEET_BYTES_MAX: usize = 1024 * 1024 * 1024;
 /// Events per signed report of an import: one signature and one fsync for many, and one fault refuses few.
 pub const IMPORT_BATCH_EVENTS: usize = 200;
 /// Faulty rows an import remembers for its report; beyond it only counts.
