@@ -243,6 +243,13 @@ pub const HTTP_HEAD_TIMEOUT_MS: u64 = 10_000;
 pub const HTTP_BODY_BYTES_MAX: usize = 64 * 1024;
 /// Open connections: each costs a task and two buffers; the page and a few hundred dashboards fit.
 pub const HTTP_CONNECTIONS_MAX: usize = 1_024;
+/// How long a client may leave an answer unread: as long as for sending a request.
+pub const HTTP_WRITE_STALL_MS: u64 = 10_000;
+/// How long a connection must have waited for its client before somebody else may have its seat: a second is long for a
+/// program, and short for whoever asks whether the ledger is well.
+pub const HTTP_SEAT_WAIT_MS: u64 = 1_000;
+/// How long a connection may live: no answer takes an hour, but one read a byte at a time would.
+pub const HTTP_CONNECTION_LIFE_MS: u64 = 3_600_000;
 /// How long `at_least` waits for the ledger to fold that far before it answers 503.
 pub const AT_LEAST_WAIT_MS: u64 = 10_000;
 /// How long open requests may take to end at shutdown.
