@@ -243,6 +243,9 @@ pub const HTTP_HEAD_TIMEOUT_MS: u64 = 10_000;
 pub const HTTP_BODY_BYTES_MAX: usize = 64 * 1024;
 /// Open connections: each costs a task and two buffers; the page and a few hundred dashboards fit.
 pub const HTTP_CONNECTIONS_MAX: usize = 1_024;
+/// Descriptors kept for log, store and the connections to NATS when connections are counted: the store's files, tiles being
+/// written, and a few hundred to spare.
+pub const DESCRIPTORS_KEPT: u64 = 256;
 /// How long a client may leave an answer unread: as long as for sending a request.
 pub const HTTP_WRITE_STALL_MS: u64 = 10_000;
 /// How long a connection must have waited for its client before somebody else may have its seat: a second is long for a

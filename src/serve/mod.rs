@@ -3,6 +3,7 @@
 //! The accept loop is our own: `axum::serve` installs no timer for request heads, so a slow client would never be cut off.
 
 mod client;
+pub mod descriptors;
 pub mod live;
 pub mod log;
 pub mod problem;
