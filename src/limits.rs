@@ -256,6 +256,16 @@ pub const HTTP_HEAD_TIMEOUT_MS: u64 = 10_000;
 pub const HTTP_BODY_BYTES_MAX: usize = 64 * 1024;
 /// Open connections: each costs a task and two buffers; the page and a few hundred dashboards fit.
 pub const HTTP_CONNECTIONS_MAX: usize = 1_024;
+/// Descriptors kept for log, store and the connections to NATS when connections are counted: the store's files, tiles being
+/// written, and a few hundred to spare.
+pub const DESCRIPTORS_KEPT: u64 = 256;
+/// How long a client may leave an answer unread: as long as for sending a request.
+pub const HTTP_WRITE_STALL_MS: u64 = 10_000;
+/// How long a connection must have waited for its client before somebody else may have its seat: a second is long for a
+/// program, and short for whoever asks whether the ledger is well.
+pub const HTTP_SEAT_WAIT_MS: u64 = 1_000;
+/// How long a connection may live: no answer takes an hour, but one read a byte at a time would.
+pub const HTTP_CONNECTION_LIFE_MS: u64 = 3_600_000;
 /// How long `at_least` waits for the ledger to fold that far before it answers 503.
 pub const AT_LEAST_WAIT_MS: u64 = 10_000;
 /// How long open requests may take to end at shutdown.
@@ -268,6 +278,10 @@ pub const RECORDED_POLL_MS: u64 = 50;
 pub const ROW_BYTES_MAX: usize = BODY_BYTES_MAX;
 /// Columns of an imported table: far beyond any event type, far below what a damaged file claims.
 pub const COLUMNS_MAX: usize = 256;
+/// Rows of an imported sheet: as many as spreadsheets have.
+pub const SHEET_ROWS_MAX: usize = 1_048_576;
+/// Bytes of memory that the cells of an imported sheet take, 24 for each and its text: a million rows of twenty columns.
+pub const SHEET_BYTES_MAX: usize = 1024 * 1024 * 1024;
 /// Events per signed report of an import: one signature and one fsync for many, and one fault refuses few.
 pub const IMPORT_BATCH_EVENTS: usize = 200;
 /// Faulty rows an import remembers for its report; beyond it only counts.

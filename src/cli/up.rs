@@ -26,6 +26,7 @@ use crate::projector::bootstrap::{BootstrapError, key_of, log_keys};
 use crate::projector::core::Core;
 use crate::projector::run::{self, Ledger, Projector};
 use crate::projector::{Health, Shared, announce, service};
+use crate::serve::descriptors::{connections, raise};
 use crate::serve::{self, live::Live};
 use crate::sign::KeyPair;
 use crate::stream::config::{AgencyUser, NatsConfig};
@@ -315,12 +316,13 @@ pub(super) async fn http(address: SocketAddr, live: Live) -> anyhow::Result<Serv
             .next("다른 주소를 --http로 주세요.", "give another one with --http")
     })?;
     let bound = listener.local_addr()?;
+    let config = serve::Config { connections_max: connections(raise()), ..serve::Config::default() };
     let (stop, mut stopped) = watch::channel(false);
     let ended = async move {
         // Closed means the server's owner is gone: stop as well.
         let _ = stopped.changed().await;
     };
-    let serving = tokio::spawn(serve::serve(listener, Arc::new(live), serve::Config::default(), ended));
+    let serving = tokio::spawn(serve::serve(listener, Arc::new(live), config, ended));
     Ok((bound, stop, serving))
 }
 

@@ -5,6 +5,7 @@
 
 pub mod columns;
 pub mod document;
+pub mod sheet;
 
 use std::collections::HashMap;
 

@@ -2,11 +2,14 @@
 //!
 //! The accept loop is our own: `axum::serve` installs no timer for request heads, so a slow client would never be cut off.
 
+mod client;
+pub mod descriptors;
 pub mod live;
 pub mod log;
 pub mod problem;
 pub mod query;
 pub mod routes;
+mod seats;
 pub mod source;
 
 use std::future::Future;
@@ -15,17 +18,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 
+use client::Client;
+use seats::{Seat, Seats};
 pub use source::Source;
 
 use crate::limits::{
-    ACCEPT_PAUSE_MS, AT_LEAST_WAIT_MS, HTTP_CONNECTIONS_MAX, HTTP_HEAD_BYTES_MAX, HTTP_HEAD_TIMEOUT_MS,
-    HTTP_SHUTDOWN_MS,
+    ACCEPT_PAUSE_MS, AT_LEAST_WAIT_MS, HTTP_CONNECTION_LIFE_MS, HTTP_CONNECTIONS_MAX, HTTP_HEAD_BYTES_MAX,
+    HTTP_HEAD_TIMEOUT_MS, HTTP_SEAT_WAIT_MS, HTTP_SHUTDOWN_MS, HTTP_WRITE_STALL_MS,
 };
 
 /// Limits of one server; the defaults are those of [`crate::limits`], tests take smaller ones.
@@ -33,8 +38,14 @@ use crate::limits::{
 pub struct Config {
     /// How long a client may take to send a request head, and may stay idle between two requests.
     pub head_timeout: Duration,
-    /// Open connections; more wait in the listener's backlog.
+    /// How long a client may leave an answer unread.
+    pub write_stall: Duration,
+    /// Open connections; more wait in the listener's backlog, or take the seat of one that waits for its client.
     pub connections_max: usize,
+    /// How long a connection must have waited for its client before another may take its seat.
+    pub seat_wait: Duration,
+    /// How long a connection may live, whatever it does.
+    pub life: Duration,
     /// How long `at_least` waits.
     pub at_least_wait: Duration,
     /// How long open requests may take to end at shutdown.
@@ -45,7 +56,10 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             head_timeout: Duration::from_millis(HTTP_HEAD_TIMEOUT_MS),
+            write_stall: Duration::from_millis(HTTP_WRITE_STALL_MS),
             connections_max: HTTP_CONNECTIONS_MAX,
+            seat_wait: Duration::from_millis(HTTP_SEAT_WAIT_MS),
+            life: Duration::from_millis(HTTP_CONNECTION_LIFE_MS),
             at_least_wait: Duration::from_millis(AT_LEAST_WAIT_MS),
             shutdown: Duration::from_millis(HTTP_SHUTDOWN_MS),
         }
@@ -63,15 +77,15 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
     let router = routes::router(source, config);
-    let room = Arc::new(Semaphore::new(config.connections_max));
+    let seats = Seats::new(config.connections_max, config.seat_wait);
     let graceful = GracefulShutdown::new();
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(config.head_timeout).max_buf_size(HTTP_HEAD_BYTES_MAX);
     let mut stop = std::pin::pin!(stop);
-    loop {
-        // The room is taken before accepting: clients beyond it wait in the kernel, not in our memory.
+    for number in 0.. {
+        // The seat is taken before accepting: clients beyond it wait in the kernel, not in our memory.
         let seat = tokio::select! {
-            seat = room.clone().acquire_owned() => seat.map_err(io::Error::other)?,
+            seat = seats.take(number) => seat,
             () = &mut stop => break,
         };
         let stream = tokio::select! {
@@ -86,20 +100,38 @@ pub async fn serve(
             },
             () = &mut stop => break,
         };
-        let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
-        let connection = graceful.watch(connection);
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection ended early");
+        let client = Client::new(stream, seat.pace.clone(), config.write_stall);
+        let (pace, service) = (seat.pace.clone(), TowerToHyperService::new(router.clone()));
+        let service = service_fn(move |request| {
+            let (pace, service) = (pace.clone(), service.clone());
+            async move {
+                // Requests sent ahead are answered when the answers before them are read: none are held for who does not read.
+                pace.unstalled().await;
+                let _answering = pace.answering();
+                service.call(request).await
             }
-            drop(seat);
         });
+        let connection = graceful.watch(server.serve_connection(TokioIo::new(client), service));
+        tokio::spawn(attend(connection, seat, config.life));
     }
     drop(listener);
     if tokio::time::timeout(config.shutdown, graceful.shutdown()).await.is_err() {
         tracing::warn!("requests were still open at shutdown");
     }
     Ok(())
+}
+
+/// A connection to its end, or until it must give up its seat.
+async fn attend(connection: impl Future<Output = Result<(), hyper::Error>> + Send, seat: Seat, life: Duration) {
+    tokio::select! {
+        ended = connection => {
+            if let Err(error) = ended {
+                tracing::debug!(%error, "a connection ended early");
+            }
+        }
+        () = seat.pace.given_up() => tracing::debug!("a connection that waited for its client gave up its seat"),
+        () = tokio::time::sleep(life) => tracing::debug!("a connection was open for too long"),
+    }
 }
 
 #[cfg(test)]

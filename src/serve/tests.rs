@@ -1,6 +1,6 @@
 //! The router over a fake ledger, asked through a real socket on a free port.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -15,9 +15,14 @@ use crate::event::{Day, Text};
 use crate::projector::receipts::Name;
 use crate::store::progress::view::{IndicatorView, IndicatorsView};
 
+/// Bytes of a large answer: no socket takes it whole.
+const LARGE: usize = 16 * 1024 * 1024;
+
 struct Fake {
     sizes: watch::Sender<u64>,
     halted: AtomicBool,
+    /// Large answers made.
+    read: AtomicUsize,
 }
 
 /// What was asked comes back in the answer: that is what these tests look at.
@@ -108,7 +113,14 @@ impl Source for Fake {
     }
 
     fn log_file(&self, path: &str) -> Result<Option<Vec<u8>>, SourceError> {
-        Ok((path == "checkpoint" || path == "tile/0/000").then(|| path.as_bytes().to_vec()))
+        Ok(match path {
+            "checkpoint" | "tile/0/000" => Some(path.as_bytes().to_vec()),
+            "tile/entries/000" => {
+                self.read.fetch_add(1, Ordering::SeqCst);
+                Some(vec![0; LARGE])
+            }
+            _ => None,
+        })
     }
 }
 
@@ -122,7 +134,8 @@ struct Server {
 async fn start(config: Config) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
-    let fake = Arc::new(Fake { sizes: watch::channel(41).0, halted: AtomicBool::new(false) });
+    let fake =
+        Arc::new(Fake { sizes: watch::channel(41).0, halted: AtomicBool::new(false), read: AtomicUsize::new(0) });
     let (stop, stopped) = oneshot::channel();
     let source: Arc<dyn Source> = fake.clone();
     let stopped = async {
@@ -267,6 +280,82 @@ async fn a_slow_client_is_cut_off_and_others_are_served() {
     let mut rest = Vec::new();
     slow.read_to_end(&mut rest).await.unwrap();
     assert!(!rest.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&rest));
+    server.end().await;
+}
+
+/// Requests sent ahead for what no socket buffers, from a client that reads nothing.
+async fn pipelining(server: &Server, requests: usize) -> TcpStream {
+    let mut client = TcpStream::connect(server.base.trim_start_matches("http://")).await.unwrap();
+    let ask = "GET /log/tile/entries/000 HTTP/1.1\r\nHost: x\r\n".to_owned();
+    let asks = format!("{ask}\r\n").repeat(requests - 1) + &ask + "Connection: close\r\n\r\n";
+    client.write_all(asks.as_bytes()).await.unwrap();
+    client
+}
+
+/// A day: a test that waits for it hangs.
+const NEVER: Duration = Duration::from_secs(86_400);
+
+#[tokio::test]
+async fn clients_that_do_not_read_are_cut_off_and_one_answer_each_is_made() {
+    let stall = Duration::from_millis(200);
+    let server = start(Config { write_stall: stall, seat_wait: NEVER, connections_max: 3, ..config() }).await;
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        clients.push(pipelining(&server, 40).await);
+    }
+    // All seats are taken: this answer comes because a client that does not read loses its own.
+    assert_eq!(server.get("/healthz").await.0, 200);
+    let read = server.fake.read.load(Ordering::SeqCst);
+    assert!((1..=3).contains(&read), "{read} answers are held for three clients");
+    drop(clients);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_seat_is_given_up_by_who_waited_longest_for_its_client() {
+    let wait = Duration::from_millis(20);
+    let patient = Config { head_timeout: NEVER, write_stall: NEVER, at_least_wait: NEVER, ..config() };
+    let patient = Config { seat_wait: wait, connections_max: 2, ..patient };
+    let server = start(patient).await;
+    let unread = pipelining(&server, 40).await;
+    let idle = TcpStream::connect(server.base.trim_start_matches("http://")).await.unwrap();
+    for _ in 0..4 {
+        assert_eq!(server.get("/healthz").await.0, 200);
+    }
+    // One whose answer takes long keeps nobody out either.
+    let mut asks = Vec::new();
+    for _ in 0..2 {
+        let mut client = TcpStream::connect(server.base.trim_start_matches("http://")).await.unwrap();
+        client.write_all(b"GET /v1/indicators?at_least=999 HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        asks.push(client);
+    }
+    assert_eq!(server.get("/healthz").await.0, 200);
+    drop((unread, idle, asks));
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_client_that_reads_late_gets_every_answer() {
+    let server = start(config()).await;
+    let mut client = pipelining(&server, 12).await;
+    // It reads nothing before the first answer is made, which no socket takes whole.
+    while server.fake.read.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    let mut all = Vec::new();
+    client.read_to_end(&mut all).await.unwrap();
+    assert_eq!(all.iter().filter(|byte| **byte == 0).count(), 12 * LARGE);
+    assert_eq!(server.fake.read.load(Ordering::SeqCst), 12);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_connection_has_an_end() {
+    let server = start(Config { head_timeout: NEVER, life: Duration::from_millis(50), ..config() }).await;
+    let mut client = TcpStream::connect(server.base.trim_start_matches("http://")).await.unwrap();
+    let mut rest = Vec::new();
+    client.read_to_end(&mut rest).await.unwrap();
+    assert!(rest.is_empty());
     server.end().await;
 }
 

@@ -2,16 +2,16 @@
 //!
 //! The file is read once, whole, and hashed: what was checked is what is sent. It knows no event type.
 
-use std::io::{Cursor, Read as _};
+use std::io::Read as _;
 use std::path::Path;
 
-use calamine::{Data, Reader as _};
 use encoding_rs::{EUC_KR, Encoding, UTF_8};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use super::sheet::sheet;
 use crate::event::{Text, json};
-use crate::limits::{COLUMNS_MAX, IMPORT_FILE_BYTES_MAX, ROW_BYTES_MAX};
+use crate::limits::{COLUMNS_MAX, IMPORT_FILE_BYTES_MAX, ROW_BYTES_MAX, SHEET_BYTES_MAX};
 
 /// Kinds of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +33,9 @@ pub enum DocumentError {
     /// Too large.
     #[error("the file is larger than {IMPORT_FILE_BYTES_MAX} bytes: split it")]
     Large,
+    /// A sheet with more in it than is held in memory.
+    #[error("the sheet takes more than {SHEET_BYTES_MAX} bytes of memory: split it, or save it as CSV")]
+    Sheet,
     /// Neither UTF-8, UTF-16 nor CP949.
     #[error("the text is neither UTF-8 nor CP949 (first undecodable byte: {0}): save it as UTF-8")]
     Encoding(usize),
@@ -140,7 +143,11 @@ impl Document {
             Content::Text { text, delimiter } => Box::new(csv_rows(text, *delimiter)),
             Content::Sheet(rows) => {
                 let numbered = rows.iter().zip(2_u64..).filter(|(cells, _)| cells.iter().any(|cell| !cell.is_empty()));
-                Box::new(numbered.map(|(cells, number)| Row { number, content: Ok(RowContent::Cells(cells.clone())) }))
+                Box::new(numbered.map(|(cells, number)| {
+                    let mut cells = cells.clone();
+                    cells.resize(self.header.len(), String::new());
+                    Row { number, content: Ok(RowContent::Cells(cells)) }
+                }))
             }
             Content::Lines(text) => {
                 let numbered = text.lines().zip(1_u64..).filter(|(line, _)| !line.trim().is_empty());
@@ -251,46 +258,6 @@ fn object(line: &str) -> Result<RowContent, String> {
         Ok(value @ Value::Object(_)) => Ok(RowContent::Object(value)),
         Ok(_) => Err("a line must be one JSON object".into()),
         Err(error) => Err(error.to_string()),
-    }
-}
-
-/// The first sheet as text.
-fn sheet(bytes: Vec<u8>) -> Result<Vec<Vec<String>>, DocumentError> {
-    let mut workbook = calamine::open_workbook_auto_from_rs(Cursor::new(bytes)).map_err(|error| damaged(&error))?;
-    let Some(range) = workbook.worksheet_range_at(0) else {
-        return Err(DocumentError::Damaged("there is no sheet in it".into()));
-    };
-    let range = range.map_err(|error| damaged(&error))?;
-    if range.width() > COLUMNS_MAX {
-        return Err(DocumentError::Header(format!("{} columns: give at most {COLUMNS_MAX}", range.width())));
-    }
-    // Rows above the first used one keep their place, so that numbers are those of the sheet.
-    let (first, _) = range.start().unwrap_or_default();
-    if first > 0 {
-        return Err(DocumentError::Header("the first row must hold the column titles".into()));
-    }
-    Ok(range.rows().map(|row| row.iter().map(sheet_cell).collect()).collect())
-}
-
-/// A cell as the person at the sheet reads it, in forms an import understands.
-fn sheet_cell(cell: &Data) -> String {
-    match cell {
-        Data::Empty => String::new(),
-        Data::String(text) | Data::DateTimeIso(text) | Data::DurationIso(text) => text.trim().to_owned(),
-        Data::Int(number) => number.to_string(),
-        // Whole numbers up to 2^53 are exact; others print their shortest exact form and are typed as text later.
-        Data::Float(number) => number.to_string(),
-        Data::Bool(flag) => flag.to_string(),
-        Data::DateTime(stamp) if stamp.is_datetime() => {
-            let (year, month, day, hour, minute, second, _) = stamp.to_ymd_hms_milli();
-            if (hour, minute, second) == (0, 0, 0) {
-                format!("{year:04}-{month:02}-{day:02}")
-            } else {
-                format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}+09:00")
-            }
-        }
-        Data::DateTime(span) => span.as_f64().to_string(),
-        Data::Error(error) => format!("#{error:?}"),
     }
 }
 
