@@ -35,8 +35,8 @@ DIR/log, or from a receipt. Then the operator stops the ledger and removes them:
 and in the read models. Hashes, receipts and figures stay; texts that figures rest on (places, names of things) cannot go.
 Every audit counts such entries on its first page. An entry that was sent again is another entry: withhold that too.
 
-What it does NOT reach: the message in its NATS stream (the operator retires and deletes that stream), replicas and backups
-of the log, receipts that agencies hold, caches of /log/. SHA-256 of the body stays: who guesses a short text can confirm it.
+What it does NOT reach: the message in its NATS stream (delete that stream, then `jindo recover`), replicas and backups of
+the log, receipts that agencies hold, caches of /log/. SHA-256 of the body stays: who guesses a short text can confirm it.
 
 Exit: 0 done; 2 it could not be done.")]
 pub struct Args {
@@ -174,8 +174,8 @@ fn page(told: &Outcome, lang: Lang) -> String {
     if *done {
         lines.push(
             lang.pick(
-                "할 일: NATS 스트림, 복제본과 백업, 캐시에는 아직 남아 있습니다. 스트림을 은퇴시켜 지우고, 사본은 로그를 다시 복사하세요.",
-                "next: the NATS stream, replicas, backups and caches still hold it: retire and delete the stream, copy the log anew",
+                "할 일: NATS 스트림, 복제본과 백업, 캐시에는 아직 남아 있습니다. 스트림을 지우고 `jindo recover`를 실행하고, 사본은 로그를 다시 복사하세요.",
+                "next: the NATS stream, replicas, backups and caches still hold it: delete the stream and run `jindo recover`, copy the log anew",
             )
             .to_owned(),
         );

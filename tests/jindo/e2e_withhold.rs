@@ -1,6 +1,7 @@
 //! A text leaves a running ledger's log by law, with the program alone: said by agency and authority, removed by the operator, and
 //! everything goes on.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jindo::event::envelope::{self, NewEvent};
@@ -103,12 +104,12 @@ fn a_text_leaves_by_law_and_the_ledger_goes_on() {
     assert_eq!((exit, &dry["done"], &dry["agreed"]["index"]), (0, &json!(false), &json!(index)), "{dry}");
     let (exit, done) = folder.json(&["withhold", &number]);
     assert_eq!((exit, &done["done"], &done["digest"]), (0, &json!(true), &before["digest"]), "{done}");
-    let holds = |path: &std::path::PathBuf| {
+    let holds = |path: &PathBuf| {
         let bytes = std::fs::read(path).unwrap();
         bytes.windows(SECRET.len()).any(|window| window == SECRET.as_bytes())
     };
     for part in ["log", "store"] {
-        let left: Vec<_> = files(&folder.data().join(part)).into_iter().filter(holds).collect();
+        let left: Vec<_> = files(&folder.data().join(part)).into_iter().filter(&holds).collect();
         assert!(left.is_empty(), "{left:?}");
     }
     let after = folder.json(&["rebuild"]).1;
@@ -154,4 +155,17 @@ fn a_text_leaves_by_law_and_the_ledger_goes_on() {
     let page = folder.run(&["audit", "--genesis", genesis.trim(), "--lang", "en"]);
     let page = String::from_utf8(page.stdout).unwrap();
     assert!(page.contains(&format!("Entries with texts withheld by law: 1 ({index})")), "{page}");
+    // The stream still has it: without its files the ledger goes on in the next one.
+    let nats = folder.data().join("nats");
+    assert!(files(&nats).iter().any(holds), "that the stream holds it is why the help says so");
+    std::fs::remove_dir_all(nats.join("jetstream")).unwrap();
+    let (exit, told) = folder.json(&["recover"]);
+    assert_eq!((exit, &told["next"]), (0, &json!("LEDGER_2")), "{told}");
+    assert!(!files(&nats).iter().any(holds));
+    let ledger = Ledger::up(&folder);
+    assert_eq!(record(&ledger, &id)["withheld"], json!(true));
+    let (exit, told) =
+        folder.json(&["report", "charger.installed", "--agency", "keco", "region=11", "class=fast", "count=3"]);
+    assert_eq!(exit, 0, "{told}");
+    assert!(ledger.terminate().success());
 }
