@@ -13,7 +13,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -311,7 +310,7 @@ type Serving = (SocketAddr, watch::Sender<bool>, tokio::task::JoinHandle<std::io
 
 /// HTTP on its own task.
 pub(super) async fn http(address: SocketAddr, live: Live) -> anyhow::Result<Serving> {
-    let listener = TcpListener::bind(address).await.map_err(|error| {
+    let listener = serve::listen(address).map_err(|error| {
         could(format!("HTTP 주소 {address}: {error}"), format!("HTTP address {address}: {error}"))
             .next("다른 주소를 --http로 주세요.", "give another one with --http")
     })?;

@@ -14,6 +14,7 @@ pub mod source;
 
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,15 +23,16 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use client::Client;
 use seats::{Seat, Seats};
 pub use source::Source;
 
 use crate::limits::{
-    ACCEPT_PAUSE_MS, AT_LEAST_WAIT_MS, HTTP_CONNECTION_LIFE_MS, HTTP_CONNECTIONS_MAX, HTTP_HEAD_BYTES_MAX,
-    HTTP_HEAD_TIMEOUT_MS, HTTP_SEAT_WAIT_MS, HTTP_SHUTDOWN_MS, HTTP_WRITE_STALL_MS,
+    ACCEPT_PAUSE_MS, AT_LEAST_WAIT_MS, HTTP_BACKLOG, HTTP_CONNECTION_LIFE_MS, HTTP_CONNECTIONS_MAX,
+    HTTP_HEAD_BYTES_MAX, HTTP_HEAD_TIMEOUT_MS, HTTP_SEAT_WAIT_MS, HTTP_SEND_BUFFER_BYTES, HTTP_SHUTDOWN_MS,
+    HTTP_WRITE_STALL_MS,
 };
 
 /// Limits of one server; the defaults are those of [`crate::limits`], tests take smaller ones.
@@ -64,6 +66,18 @@ impl Default for Config {
             shutdown: Duration::from_millis(HTTP_SHUTDOWN_MS),
         }
     }
+}
+
+/// Listens; what is accepted keeps few bytes for a client who does not read.
+///
+/// # Errors
+/// The system's: the address is taken, or none of this machine.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.set_send_buffer_size(HTTP_SEND_BUFFER_BYTES)?;
+    socket.bind(address)?;
+    socket.listen(HTTP_BACKLOG)
 }
 
 /// Serves until `stop` is ready, then lets open requests end.
