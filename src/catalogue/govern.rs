@@ -6,14 +6,13 @@ use std::sync::Arc;
 
 use super::indicator::{DefinitionChanged, FoldKind, Indicator};
 use super::registry::{
-    AgencyState, IndicatorState, KeyState, LogKeyState, OwnerState, RegionState, Registry, SchemaState, TargetKey,
-    TargetState, Version, WithheldState,
+    AgencyState, IndicatorState, OwnerState, RegionState, Registry, SchemaState, TargetKey, TargetState, Version,
+    WithheldState,
 };
 use crate::event::governance as body;
 use crate::event::schema::Schema;
 use crate::event::{Date, Time};
 use crate::limits::WITHHELD_SAID_MAX;
-use crate::sign::verifying_key;
 
 /// Why a governance event was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,7 +59,7 @@ fn read<T: serde::de::DeserializeOwned>(act: Act<'_>) -> Result<T, GovernError> 
     serde_json::from_value(act.data.clone()).map_err(|error| GovernError::Data(act.kind.to_owned(), error.to_string()))
 }
 
-fn contradiction(text: impl Into<String>) -> GovernError {
+pub(super) fn contradiction(text: impl Into<String>) -> GovernError {
     GovernError::Contradiction(text.into())
 }
 
@@ -131,15 +130,6 @@ impl Registry {
         Ok(())
     }
 
-    /// That the key in force signed for it, and that it is a key for this log, admission has checked.
-    fn log_key_rotated(&mut self, act: Act<'_>, rotated: body::LogKeyRotated) -> Result<(), GovernError> {
-        if self.log_key == rotated.new || self.log_keys.iter().any(|known| known.vkey == rotated.new) {
-            return Err(contradiction("the log has or had this key already: make a new one"));
-        }
-        self.log_keys.push(LogKeyState { from: act.index + 1, vkey: rotated.new, note: rotated.note });
-        Ok(())
-    }
-
     fn schema_registered(&mut self, act: Act<'_>, registered: &body::SchemaRegistered) -> Result<(), GovernError> {
         if let Some(known) = self.schemas.get(registered.kind.as_str()) {
             return if *known.schema.text == *registered.schema {
@@ -207,22 +197,6 @@ impl Registry {
         Ok(())
     }
 
-    fn add_key(&mut self, act: Act<'_>, agency: &Arc<str>, key: &str) -> Result<(), GovernError> {
-        if let Some(known) = self.keys.get(key) {
-            return if known.agency == *agency && known.revoked.is_none() {
-                Ok(())
-            } else {
-                Err(contradiction(format!("key {key} belongs to '{}' or was revoked: make a new one", known.agency)))
-            };
-        }
-        let verifier =
-            verifying_key(key).ok_or_else(|| contradiction(format!("'{key}' is no NKey public user key (U…)")))?;
-        let state =
-            KeyState { agency: agency.clone(), added: act.index, added_by: act.agency.into(), revoked: None, verifier };
-        self.keys.insert(key.into(), state);
-        Ok(())
-    }
-
     fn agency_succeeded(&mut self, succeeded: body::AgencySucceeded) -> Result<(), GovernError> {
         let successor = self.agencies.get_key_value(succeeded.successor.as_str());
         let successor =
@@ -235,31 +209,6 @@ impl Registry {
         state.info.valid_to = Some(Date::day(succeeded.effective.first_day().plus(-1)));
         state.successor = Some((successor, succeeded.effective.first_day(), succeeded.reason));
         Ok(())
-    }
-
-    /// An agency adds its own keys; an authority may add anyone's, and is shown.
-    fn key_added(&mut self, act: Act<'_>, added: body::KeyAdded) -> Result<(), GovernError> {
-        self.may_manage_keys(act, &added.agency)?;
-        let code = self.agencies.get_key_value(added.agency.as_str()).map(|(code, _)| code.clone());
-        self.add_key(act, &code.ok_or(GovernError::AgencyUnknown(added.agency))?, &added.key)
-    }
-
-    fn key_revoked(&mut self, act: Act<'_>, revoked: body::KeyRevoked) -> Result<(), GovernError> {
-        self.may_manage_keys(act, &revoked.agency)?;
-        match self.keys.get_mut(revoked.key.as_str()) {
-            Some(key) if *key.agency == *revoked.agency => {
-                key.revoked.get_or_insert(act.index);
-                Ok(())
-            }
-            _ => Err(contradiction(format!("key {} is no key of '{}'", revoked.key, revoked.agency))),
-        }
-    }
-
-    fn may_manage_keys(&self, act: Act<'_>, agency: &str) -> Result<(), GovernError> {
-        if act.agency == agency || self.is_authority(act.agency) {
-            return Ok(());
-        }
-        Err(GovernError::NotAuthorised(format!("'{}' may not manage keys of '{agency}'", act.agency)))
     }
 
     fn region_registered(&mut self, info: body::RegionRegistered) -> Result<(), GovernError> {

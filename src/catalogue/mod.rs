@@ -5,6 +5,7 @@
 
 pub mod file;
 pub mod govern;
+mod govern_keys;
 pub mod indicator;
 pub mod registry;
 pub mod units;
