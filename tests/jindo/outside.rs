@@ -66,7 +66,9 @@ fn publish(folder: &Folder, ledger: &Ledger, runtime: &Runtime, count: usize) {
 fn strangers_verify_the_log_of_a_running_ledger() {
     let (folder, runtime) = (Folder::new(), Runtime::new().unwrap());
     let ledger = Ledger::up(&folder);
-    publish(&folder, &ledger, &runtime, 300);
+    for _ in 0..35 {
+        publish(&folder, &ledger, &runtime, 2_000);
+    }
     let size = ledger.proven();
     let log = folder.data().join("log");
     // As an auditor has it: not from where the log comes from.
