@@ -253,39 +253,37 @@ impl Disk {
         self.reopened.load(Ordering::Relaxed)
     }
 
-    /// Closes and opens the database once enough was written that its pages weigh on memory. Most is flushed before readers
-    /// have to wait.
+    /// Closes and opens the database once enough was written that its pages weigh on memory.
     pub(super) fn reopen_if_due(&self) -> Result<(), Doubt> {
         if self.written.load(Ordering::Relaxed) < self.reopen_bytes {
             return Ok(());
         }
-        self.check()?;
-        let _turn = lock(&self.flushing);
-        self.with("flush", |db| db.flush().map(drop))?;
-        let mut handles = self.handles.write().unwrap_or_else(PoisonError::into_inner);
-        let count = handles.len();
-        self.release(std::mem::take(&mut *handles))?;
-        *handles = self.handles_on(count).map_err(|doubt| self.fail(doubt))?;
-        self.written.store(0, Ordering::Relaxed);
+        self.open_again(|| ())?;
         self.reopened.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Moves the directory to `to`, where nothing may be, and goes on there; readers wait.
-    pub(super) fn relocate(&self, to: &Path) -> Result<(), Doubt> {
+    /// Closes, does what can be done only while it is closed, and opens; readers wait. Most is flushed before they have to.
+    fn open_again<T>(&self, between: impl FnOnce() -> T) -> Result<T, Doubt> {
         self.check()?;
         let _turn = lock(&self.flushing);
         self.with("flush", |db| db.flush().map(drop))?;
         let mut handles = self.handles.write().unwrap_or_else(PoisonError::into_inner);
         let count = handles.len();
         self.release(std::mem::take(&mut *handles))?;
-        let moved = std::fs::rename(&*lock(&self.directory), to);
-        if moved.is_ok() {
-            to.clone_into(&mut lock(&self.directory));
-        }
-        // Where it could not be moved it goes on where it is.
+        let done = between();
         *handles = self.handles_on(count).map_err(|doubt| self.fail(doubt))?;
         self.written.store(0, Ordering::Relaxed);
+        Ok(done)
+    }
+
+    /// Moves the directory to `to`, where nothing may be, and goes on there; readers wait.
+    pub(super) fn relocate(&self, to: &Path) -> Result<(), Doubt> {
+        // Where it cannot be moved it goes on where it is.
+        let moved = self.open_again(|| {
+            let mut directory = lock(&self.directory);
+            std::fs::rename(&*directory, to).map(|()| to.clone_into(&mut directory))
+        })?;
         moved.map_err(|error| Doubt(format!("the store cannot be moved to {}: {error}", to.display())))
     }
 
