@@ -321,8 +321,7 @@ impl Committer {
 
     fn show(&self) -> Result<(), Halt> {
         let Some(core) = self.core.as_ref() else { return Err(Halt::Stopped) };
-        *self.registry.lock().unwrap_or_else(PoisonError::into_inner) = core.registry();
-        self.shared.publish(core.reader(), core.registry(), core.log());
+        show(core, &self.registry, &self.shared);
         Ok(())
     }
 
@@ -359,10 +358,7 @@ impl Committer {
         };
         let Some(core) = self.core.as_mut() else { return Err(Halt::Stopped) };
         let (registry, shared) = (&self.registry, &self.shared);
-        ended.take_over(core, &mut |core| {
-            *registry.lock().unwrap_or_else(PoisonError::into_inner) = core.registry();
-            shared.publish(core.reader(), core.registry(), core.log());
-        })
+        ended.take_over(core, &mut |core| show(core, registry, shared))
     }
 
     /// The store is in doubt: a new one is folded from the log, then the batch at hand goes on where the log ends.
@@ -380,4 +376,10 @@ impl Committer {
         self.core = Some(core);
         Ok(())
     }
+}
+
+/// Step 3 of the commit order: to whoever screens, and to readers.
+fn show(core: &Core, registry: &Mutex<Arc<Registry>>, shared: &Shared) {
+    *registry.lock().unwrap_or_else(PoisonError::into_inner) = core.registry();
+    shared.publish(core.reader(), core.registry(), core.log());
 }
