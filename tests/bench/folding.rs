@@ -126,9 +126,7 @@ pub async fn fold(task: Task) {
     let mut proven = None;
     if let Some(beat) = beat {
         let size = *task.sizes.last().expect("a size");
-        while projector.shared.proven_size() < size {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        projector.shared.proof().wait_for(|proof| proof.size >= size).await.expect("the beat goes on");
         proven = Some(start.elapsed().as_secs_f64());
         tokio::task::spawn_blocking(|| beat.stop()).await.expect("the beat ends");
     }
