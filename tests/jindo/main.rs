@@ -34,6 +34,7 @@ mod outside;
 mod publish;
 mod python;
 mod recover;
+mod replaced;
 mod replay;
 mod stream;
 mod tidy;
