@@ -10,6 +10,7 @@ mod audit_receipts;
 mod audit_witnesses;
 mod detours;
 mod e2e_crash;
+mod e2e_follow;
 mod e2e_hostile;
 mod e2e_house;
 mod e2e_import;
