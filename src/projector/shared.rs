@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::folding::registry_beside;
 use super::halt::Halt;
+use super::meters::Meters;
 use super::rebuild::Ask;
 use super::registries::Registries;
 use crate::catalogue::registry::Registry;
@@ -60,6 +61,7 @@ struct Inner {
     past: Registries,
     doubt: Mutex<Option<String>>,
     ask: Mutex<Option<Ask>>,
+    meters: Meters,
 }
 
 impl std::fmt::Debug for Shared {
@@ -120,6 +122,7 @@ impl Shared {
             past: Registries::default(),
             doubt: Mutex::new(None),
             ask: Mutex::new(None),
+            meters: Meters::default(),
         };
         Shared { inner: Arc::new(inner) }
     }
@@ -192,6 +195,12 @@ impl Shared {
     #[must_use]
     pub fn proof(&self) -> watch::Receiver<Proof> {
         self.inner.proof.subscribe()
+    }
+
+    /// What is counted for the operator.
+    #[must_use]
+    pub fn meters(&self) -> &Meters {
+        &self.inner.meters
     }
 
     /// Entries that the published checkpoint covers; 0 where this process publishes none.

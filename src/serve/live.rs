@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::metrics::LedgerGauges;
 use super::source::{
     Ask, Health, Known, Mention, RecordView, RecordsView, RefusedPage, RefusedView, Source, SourceError, VersionView,
 };
@@ -231,6 +232,10 @@ impl Source for Live {
 
     fn changes(&self, today: Day, told: &dyn Fn(&str, Mark, bool) -> bool) -> Result<Changes, SourceError> {
         changes(&self.shared, today, told).map_err(|met| self.doubted(met))
+    }
+
+    fn measure(&self, registry: &mut prometheus_client::registry::Registry) {
+        LedgerGauges::register(&self.shared, registry);
     }
 
     fn entry(&self, index: u64) -> Result<Option<Vec<u8>>, SourceError> {

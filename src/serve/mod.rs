@@ -7,6 +7,7 @@ pub mod descriptors;
 mod follow;
 pub mod live;
 pub mod log;
+mod metrics;
 pub mod problem;
 pub mod query;
 pub mod routes;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -14,6 +15,7 @@ use uuid::Uuid;
 use super::Config;
 use super::follow::{self, Hub};
 use super::log::{self, LogFile};
+use super::metrics::{self, Metrics};
 use super::problem::{Problem, text};
 use super::query::{self, Pairs};
 use super::source::{Source, SourceError};
@@ -24,6 +26,7 @@ use crate::projector::receipts::Name;
 struct App {
     source: Arc<dyn Source>,
     hub: Hub,
+    metrics: Metrics,
     config: Config,
 }
 
@@ -35,6 +38,7 @@ type Named = Result<Path<String>, PathRejection>;
 
 /// The router over a source.
 pub(super) fn router(source: Arc<dyn Source>, hub: Hub, config: Config) -> Router {
+    let metrics = Metrics::new(&*source, &hub);
     Router::new()
         .route("/v1/indicators", get(indicators))
         .route("/v1/indicators/{id}", get(indicator))
@@ -44,12 +48,14 @@ pub(super) fn router(source: Arc<dyn Source>, hub: Hub, config: Config) -> Route
         .route("/v1/entries/{index}", get(entry))
         .route("/v1/receipts/{name}", get(receipt))
         .route("/log/{*path}", get(log_file))
+        .route("/metrics", get(async |State(app): State<App>| app.told().await))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .fallback(nowhere)
         .method_not_allowed_fallback(async || Problem::method())
         .layer(DefaultBodyLimit::max(HTTP_BODY_BYTES_MAX))
-        .with_state(App { source, hub, config })
+        .layer(from_fn_with_state(metrics.clone(), metrics::count))
+        .with_state(App { source, hub, metrics, config })
 }
 
 impl App {
@@ -73,6 +79,12 @@ impl App {
             Ok(Err(error @ SourceError::Broken(_))) => Err(broken(&error)),
             Err(error) => Err(broken(&error)),
         }
+    }
+
+    /// What an operator watches; gauges may read disk.
+    async fn told(self) -> Answer {
+        let answer = tokio::task::spawn_blocking(move || self.metrics.answer()).await;
+        answer.unwrap_or_else(|error| Err(broken(&error)))
     }
 
     /// Waits until `size` entries are folded.

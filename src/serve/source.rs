@@ -2,6 +2,7 @@
 //!
 //! Calls may read disk and are made on threads that may block.
 
+use prometheus_client::registry::Registry;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -226,6 +227,8 @@ pub trait Source: Send + Sync + 'static {
     /// # Errors
     /// [`SourceError`].
     fn changes(&self, today: Day, told: &dyn Fn(&str, Mark, bool) -> bool) -> Result<Changes, SourceError>;
+    /// Registers what an operator watches of it.
+    fn measure(&self, registry: &mut Registry);
     /// The exact bytes of an entry.
     ///
     /// # Errors
