@@ -11,6 +11,7 @@ use super::halt::Halt;
 use super::meters::Meters;
 use super::rebuild::Ask;
 use super::registries::Registries;
+use super::remind::Reminder;
 use crate::catalogue::registry::Registry;
 use crate::event::Time;
 use crate::log::entry::Entry;
@@ -62,6 +63,7 @@ struct Inner {
     doubt: Mutex<Option<String>>,
     ask: Mutex<Option<Ask>>,
     meters: Meters,
+    reminders: Mutex<Arc<Vec<Reminder>>>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -123,6 +125,7 @@ impl Shared {
             doubt: Mutex::new(None),
             ask: Mutex::new(None),
             meters: Meters::default(),
+            reminders: Mutex::default(),
         };
         Shared { inner: Arc::new(inner) }
     }
@@ -195,6 +198,16 @@ impl Shared {
     #[must_use]
     pub fn proof(&self) -> watch::Receiver<Proof> {
         self.inner.proof.subscribe()
+    }
+
+    /// The newest reminders, oldest of them first.
+    #[must_use]
+    pub fn reminders(&self) -> Arc<Vec<Reminder>> {
+        self.inner.reminders.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_reminders(&self, newest: Vec<Reminder>) {
+        *self.inner.reminders.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(newest);
     }
 
     /// What is counted for the operator.

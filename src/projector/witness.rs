@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-pub use ask::tls;
+pub use ask::{agent, tls};
 
 use self::ask::{Answer, Asker, Job};
 use crate::limits::{WITNESS_CALL_MS, WITNESS_GRACE_MS, WITNESS_PAUSE_MS};

@@ -17,6 +17,7 @@ use crate::log::entry::{Entry, Verdict};
 use crate::projector::changes::{Changes, Mark, changes};
 use crate::projector::halt::Halt;
 use crate::projector::receipts::{self, Name, NoReceipt};
+use crate::projector::remind::Reminder;
 use crate::projector::{Health as Running, Shared};
 use crate::store::Reader;
 use crate::store::moment::At;
@@ -232,6 +233,10 @@ impl Source for Live {
 
     fn changes(&self, today: Day, told: &dyn Fn(&str, Mark, bool) -> bool) -> Result<Changes, SourceError> {
         changes(&self.shared, today, told).map_err(|met| self.doubted(met))
+    }
+
+    fn reminders(&self) -> std::sync::Arc<Vec<Reminder>> {
+        self.shared.reminders()
     }
 
     fn measure(&self, registry: &mut prometheus_client::registry::Registry) {

@@ -130,6 +130,10 @@ impl Source for Fake {
         Ok(Changes { size, proven_size: 0, known_at: None, origin, simulated: false, indicators })
     }
 
+    fn reminders(&self) -> std::sync::Arc<Vec<crate::projector::remind::Reminder>> {
+        std::sync::Arc::default()
+    }
+
     fn measure(&self, _: &mut prometheus_client::registry::Registry) {}
 
     fn entry(&self, index: u64) -> Result<Option<Vec<u8>>, SourceError> {
