@@ -9,6 +9,7 @@ mod audit_files;
 mod audit_receipts;
 mod audit_witnesses;
 mod detours;
+mod e2e_bucket;
 mod e2e_crash;
 mod e2e_follow;
 mod e2e_hostile;
