@@ -126,6 +126,8 @@ pub const SPLIT_VALUES_MAX: usize = 1_000;
 pub const THINGS_MAX: usize = 1_000;
 /// Rows an HTTP table answers in one page.
 pub const PAGE_ROWS_MAX: usize = 1_000;
+/// Characters of a page's query string that are looked at: the longest of ours has some hundred.
+pub const PAGE_QUERY_CHARS_MAX: usize = 4 * 1024;
 /// Bytes of an event type: with the longest agency code a subject stays well under [`SUBJECT_BYTES_MAX`].
 pub const KIND_BYTES_MAX: usize = 96;
 /// Bytes of one JSON number. The widest amount has 32; a longer text is meant to exhaust whoever computes with it.

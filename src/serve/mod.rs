@@ -6,6 +6,7 @@ mod client;
 pub mod descriptors;
 pub mod live;
 pub mod log;
+pub mod page;
 pub mod problem;
 pub mod query;
 pub mod routes;

@@ -43,6 +43,7 @@ pub fn router(source: Arc<dyn Source>, config: Config) -> Router {
         .route("/log/{*path}", get(log_file))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
+        .merge(super::page::routes(source.clone()))
         .fallback(nowhere)
         .method_not_allowed_fallback(async || Problem::method())
         .layer(DefaultBodyLimit::max(HTTP_BODY_BYTES_MAX))
