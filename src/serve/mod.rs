@@ -8,9 +8,11 @@ pub mod live;
 pub mod log;
 pub mod problem;
 pub mod query;
+mod resources;
 pub mod routes;
 mod seats;
 pub mod source;
+pub mod views;
 
 use std::future::Future;
 use std::io;
