@@ -128,6 +128,28 @@ pub const THINGS_MAX: usize = 1_000;
 pub const PAGE_ROWS_MAX: usize = 1_000;
 /// Characters of a page's query string that are looked at: the longest of ours has some hundred.
 pub const PAGE_QUERY_CHARS_MAX: usize = 4 * 1024;
+/// Points of one series in an answer: ten years of daily changes.
+pub const SERIES_POINTS_MAX: usize = 4_000;
+/// Entries looked at for the marks of one series (corrections, disputes, remarks): the newest ones, as many as a chart can carry.
+pub const SERIES_MARKS_MAX: usize = 200;
+/// Entries looked at for one page of the events behind a figure, and things claimed in them: some tenths of a second.
+pub const BEHIND_ENTRIES_MAX: usize = 1_000;
+/// Things looked at for one page of the events behind a figure; the entry at hand is always finished.
+pub const BEHIND_THINGS_MAX: usize = 5_000;
+/// Things shown of one event behind a figure; all are counted.
+pub const BEHIND_THINGS_SHOWN: usize = 20;
+/// Verifications and disputes shown of one event behind a figure.
+pub const BEHIND_MENTIONS_SHOWN: usize = 20;
+/// Claims on one thing that are followed to tell how it stood at a past moment: honest ones are a handful.
+pub const BEHIND_CLAIMS_MAX: usize = 10_000;
+/// Entries searched for verifications and disputes that were withdrawn after the moment asked for.
+pub const BEHIND_MARKS_MAX: usize = 10_000;
+/// Entries of the log looked at for one page of a filtered list: the cursor goes on behind them.
+pub const ENTRIES_SCAN_MAX: u64 = 5_000;
+/// Entries that one request counts at most for the table of agencies; what is left, the next one counts.
+pub const AGENCIES_COUNT_MAX: u64 = 20_000;
+/// How long one request counts at most for that table.
+pub const AGENCIES_COUNT_MS: u64 = 500;
 /// Bytes of an event type: with the longest agency code a subject stays well under [`SUBJECT_BYTES_MAX`].
 pub const KIND_BYTES_MAX: usize = 96;
 /// Bytes of one JSON number. The widest amount has 32; a longer text is meant to exhaust whoever computes with it.

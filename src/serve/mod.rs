@@ -9,9 +9,11 @@ pub mod log;
 pub mod page;
 pub mod problem;
 pub mod query;
+mod resources;
 pub mod routes;
 mod seats;
 pub mod source;
+pub mod views;
 
 use std::future::Future;
 use std::io;

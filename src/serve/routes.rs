@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -15,25 +15,29 @@ use super::Config;
 use super::log::{self, LogFile};
 use super::problem::{Problem, text};
 use super::query::{self, Pairs};
+use super::resources;
 use super::source::{Source, SourceError};
 use crate::limits::HTTP_BODY_BYTES_MAX;
 use crate::projector::receipts::Name;
 
+/// What every route has at hand.
 #[derive(Clone)]
-struct App {
-    source: Arc<dyn Source>,
-    config: Config,
+pub(super) struct App {
+    pub source: Arc<dyn Source>,
+    pub config: Config,
 }
 
-type Answer = Result<Response, Problem>;
+/// What a route gives.
+pub(super) type Answer = Result<Response, Problem>;
 /// What stands behind the `?`, if it can be read.
-type Asked = Result<Query<Pairs>, QueryRejection>;
+pub(super) type Asked = Result<Query<Pairs>, QueryRejection>;
 /// What stands in the path, if it can be read.
-type Named = Result<Path<String>, PathRejection>;
+pub(super) type Named = Result<Path<String>, PathRejection>;
 
 /// The router over a source.
 pub fn router(source: Arc<dyn Source>, config: Config) -> Router {
     Router::new()
+        .merge(super::page::routes(source.clone()))
         .route("/v1/indicators", get(indicators))
         .route("/v1/indicators/{id}", get(indicator))
         .route("/v1/records/{id}", get(records))
@@ -43,7 +47,7 @@ pub fn router(source: Arc<dyn Source>, config: Config) -> Router {
         .route("/log/{*path}", get(log_file))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
-        .merge(super::page::routes(source.clone()))
+        .merge(resources::routes())
         .fallback(nowhere)
         .method_not_allowed_fallback(async || Problem::method())
         .layer(DefaultBodyLimit::max(HTTP_BODY_BYTES_MAX))
@@ -52,7 +56,7 @@ pub fn router(source: Arc<dyn Source>, config: Config) -> Router {
 
 impl App {
     /// Asks the source on a thread that may block.
-    async fn ask<T: Send + 'static>(
+    pub async fn ask<T: Send + 'static>(
         &self,
         ask: impl FnOnce(&dyn Source) -> Result<T, SourceError> + Send + 'static,
     ) -> Result<T, Problem> {
@@ -74,7 +78,7 @@ impl App {
     }
 
     /// Waits until `size` entries are folded.
-    async fn at_least(&self, size: Option<u64>) -> Result<(), Problem> {
+    pub async fn at_least(&self, size: Option<u64>) -> Result<(), Problem> {
         let Some(wanted) = size else { return Ok(()) };
         let mut sizes = self.source.sizes();
         let folded = sizes.wait_for(|size| *size >= wanted);
@@ -92,7 +96,7 @@ fn broken(error: &dyn std::fmt::Display) -> Problem {
 }
 
 /// Figures change with every report: caches must ask again.
-fn json(value: &impl Serialize) -> Response {
+pub(super) fn json(value: &impl Serialize) -> Response {
     ([(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))], Json(value)).into_response()
 }
 
@@ -140,19 +144,25 @@ async fn refused(State(app): State<App>, pairs: Asked) -> Answer {
     Ok(json(&page))
 }
 
-async fn entry(State(app): State<App>, index: Named) -> Answer {
+async fn entry(State(app): State<App>, index: Named, headers: HeaderMap) -> Answer {
     let index = named(index)?;
     let number = index.parse::<u64>().ok().filter(|number| number.to_string() == index);
     let number = number.ok_or_else(|| {
         Problem::parameter("index", "0 이상의 정수여야 합니다", "must be a whole number, not negative")
     })?;
-    let bytes = app.ask(move |source| source.entry(number)).await?;
-    let bytes = bytes.ok_or_else(|| {
+    let nothing = || {
         Problem::not_found(
             text(format!("{number}번 항목은 아직 없습니다"), format!("there is no entry {number} yet")),
             text("/healthz가 로그 크기를 말합니다.", "/healthz tells the log's size"),
         )
-    })?;
+    };
+    // The bytes are what the log holds; who asks for JSON by name gets them read.
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    if accept.is_some_and(|accept| accept.trim_start().starts_with("application/json")) {
+        let view = app.ask(move |source| source.entry_view(number)).await?;
+        return Ok(vary(json(&view.ok_or_else(nothing)?)));
+    }
+    let bytes = app.ask(move |source| source.entry(number)).await?.ok_or_else(nothing)?;
     // An entry never changes; its body is whatever somebody sent, so no browser may interpret it.
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
@@ -160,7 +170,13 @@ async fn entry(State(app): State<App>, index: Named) -> Answer {
         (HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff")),
         (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox")),
     ];
-    Ok((headers, bytes).into_response())
+    Ok(vary((headers, bytes).into_response()))
+}
+
+/// The answer depends on what was asked for: caches keep the two apart.
+fn vary(mut response: Response) -> Response {
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+    response
 }
 
 async fn receipt(State(app): State<App>, name: Named, pairs: Asked) -> Answer {
@@ -209,12 +225,12 @@ async fn nowhere() -> Problem {
     )
 }
 
-fn query_pairs(pairs: Asked) -> Result<Pairs, Problem> {
+pub(super) fn query_pairs(pairs: Asked) -> Result<Pairs, Problem> {
     let malformed = |_| Problem::parameter("query", "해석할 수 없는 질의입니다", "the query string cannot be read");
     pairs.map(|Query(pairs)| pairs).map_err(malformed)
 }
 
-fn named(name: Named) -> Result<String, Problem> {
+pub(super) fn named(name: Named) -> Result<String, Problem> {
     let malformed = |_| Problem::parameter("path", "UTF-8이 아닙니다", "not UTF-8");
     name.map(|Path(name)| name).map_err(malformed)
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::views::{AgenciesView, EntriesPage, EntryView, EventsView, SeriesView};
 use crate::event::{Day, Text, Time};
 use crate::fold::rows::Fault;
 use crate::projector::receipts::Name;
@@ -194,6 +195,47 @@ impl From<Fault> for FaultView {
     }
 }
 
+/// Which days of a series.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AskSeries {
+    /// The series below the indicator; default `total`.
+    pub path: Option<String>,
+    /// First day shown.
+    pub from: Option<Day>,
+    /// Last day shown; default `as_of`.
+    pub to: Option<Day>,
+}
+
+/// Which of the events behind a figure.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AskEvents {
+    /// The series below the indicator; default `total`, or the stage reached.
+    pub path: Option<String>,
+    /// Where to go on.
+    pub cursor: Option<u64>,
+    /// Newest first.
+    pub newest_first: bool,
+    /// Events on a page.
+    pub limit: usize,
+}
+
+/// Which entries.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AskEntries {
+    /// Entry to begin at: default the first, or the newest.
+    pub from: Option<u64>,
+    /// Entries on a page.
+    pub limit: usize,
+    /// Newest first.
+    pub newest_first: bool,
+    /// Only those whose subject names this agency.
+    pub agency: Option<String>,
+    /// Only those that moved this indicator.
+    pub indicator: Option<String>,
+    /// Only those with this verdict: `accepted`, `duplicate` or `refused`.
+    pub verdict: Option<String>,
+}
+
 /// The ledger as HTTP reads it.
 pub trait Source: Send + Sync + 'static {
     /// Entries folded, as it grows.
@@ -210,6 +252,31 @@ pub trait Source: Send + Sync + 'static {
     /// # Errors
     /// [`SourceError`].
     fn indicator(&self, id: &str, ask: Ask) -> Result<Option<IndicatorView>, SourceError>;
+    /// The line of one of its series; `None` where there is no such indicator or series.
+    ///
+    /// # Errors
+    /// [`SourceError`].
+    fn series(&self, id: &str, ask: Ask, which: &AskSeries) -> Result<Option<SeriesView>, SourceError>;
+    /// The events behind one of its figures; `None` where there is no such indicator or series.
+    ///
+    /// # Errors
+    /// [`SourceError`].
+    fn events(&self, id: &str, ask: Ask, which: &AskEvents) -> Result<Option<EventsView>, SourceError>;
+    /// A page of entries.
+    ///
+    /// # Errors
+    /// [`SourceError`].
+    fn entries(&self, which: &AskEntries) -> Result<EntriesPage, SourceError>;
+    /// One entry, read; `None` past the log.
+    ///
+    /// # Errors
+    /// [`SourceError`].
+    fn entry_view(&self, index: u64) -> Result<Option<EntryView>, SourceError>;
+    /// Every agency.
+    ///
+    /// # Errors
+    /// [`SourceError`].
+    fn agencies(&self) -> Result<AgenciesView, SourceError>;
     /// The records with an event id, of one agency or of all.
     ///
     /// # Errors

@@ -9,7 +9,8 @@ use tokio::net::TcpStream;
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
-use super::source::{Ask, Health, Known, RecordsView, RefusedPage, SourceError};
+use super::source::{Ask, AskEntries, AskEvents, AskSeries, Health, Known, RecordsView, RefusedPage, SourceError};
+use super::views::{AgenciesView, EntriesPage, EntryView, EventsView, SeriesView};
 use super::*;
 use crate::event::{Day, Text};
 use crate::projector::receipts::Name;
@@ -89,6 +90,27 @@ impl Source for Fake {
             "broken" => Err(SourceError::Broken("secret path".into())),
             _ => Ok(None),
         }
+    }
+
+    fn series(&self, _id: &str, _ask: Ask, _which: &AskSeries) -> Result<Option<SeriesView>, SourceError> {
+        Ok(None)
+    }
+
+    fn events(&self, _id: &str, _ask: Ask, _which: &AskEvents) -> Result<Option<EventsView>, SourceError> {
+        Ok(None)
+    }
+
+    fn entries(&self, which: &AskEntries) -> Result<EntriesPage, SourceError> {
+        let next = which.newest_first.then_some(which.limit as u64);
+        Ok(EntriesPage { entries: Vec::new(), next, simulated: false, size: 0, proven_size: 0 })
+    }
+
+    fn entry_view(&self, _index: u64) -> Result<Option<EntryView>, SourceError> {
+        Ok(None)
+    }
+
+    fn agencies(&self) -> Result<AgenciesView, SourceError> {
+        Ok(AgenciesView { agencies: Vec::new(), simulated: false, size: 0, counted: 0 })
     }
 
     fn records(&self, id: Uuid, _agency: Option<&str>) -> Result<RecordsView, SourceError> {
@@ -188,6 +210,15 @@ async fn routes_answer_what_was_asked() {
         ("/v1/records/NOT-A-UUID", 400, "/code", json!("parameter")),
         ("/v1/refused?from=5&limit=10", 200, "/next", json!(15)),
         ("/v1/refused?limit=100000", 400, "/code", json!("parameter")),
+        ("/v1/indicators/ev-chargers/series?path=region/11&part=fast", 400, "/code", json!("parameter")),
+        ("/v1/indicators/ev-chargers/series?path=colour/red", 404, "/code", json!("not-found")),
+        ("/v1/indicators/ev-chargers/events?cursor=x", 400, "/code", json!("parameter")),
+        ("/v1/entries?order=desc&limit=7", 200, "/next", json!(7)),
+        ("/v1/entries?order=newest", 400, "/code", json!("parameter")),
+        ("/v1/entries?verdict=maybe", 400, "/code", json!("parameter")),
+        ("/v1/agencies", 200, "/size", json!(0)),
+        ("/v1/agencies?code=keco", 400, "/code", json!("parameter")),
+        ("/v1/agencies/nobody", 404, "/code", json!("not-found")),
         ("/v1/entries/9", 404, "/code", json!("not-found")),
         ("/v1/entries/00", 400, "/code", json!("parameter")),
         ("/v1/receipts/40", 503, "/code", json!("not-proven")),

@@ -8,6 +8,7 @@ mod audit;
 mod audit_files;
 mod audit_receipts;
 mod audit_witnesses;
+mod behind;
 mod detours;
 mod e2e_crash;
 mod e2e_hostile;
