@@ -3,13 +3,24 @@
 //! A page is rendered on a thread that may block, from one answer of the [`Source`], so its figures are of one moment. The
 //! script swaps parts of it for fragments that the same functions render.
 
+pub mod agencies;
 pub mod assets;
 pub mod bar;
 pub mod card;
+pub mod chart;
+pub mod entry;
+pub mod explain;
 pub mod fault;
+pub mod indicator;
+mod log_routes;
+pub mod map;
+pub mod marks;
 pub mod overview;
 pub mod parts;
+pub mod reports;
+pub mod scale;
 pub mod shell;
+pub mod verify;
 pub mod visit;
 pub mod words;
 
@@ -20,13 +31,17 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use maud::Markup;
+use sha2::{Digest as _, Sha256};
 
 use self::fault::Fault;
 use self::shell::Stand;
 use self::visit::Visit;
 use super::problem::text;
-use super::source::Source;
+use super::source::{Ask, AskEvents, AskSeries, Known, Source};
+use crate::limits::{PAGE_EVENTS_SHOWN, PAGE_NEWEST_SHOWN};
 use crate::store::progress::view::IndicatorView;
 
 /// What a page may load and do: its own files alone, and nobody may frame it.
@@ -42,6 +57,14 @@ struct Pages {
 pub fn routes<S: Clone + Send + Sync + 'static>(source: Arc<dyn Source>) -> Router<S> {
     Router::new()
         .route("/", get(overview))
+        .route("/indicators/{id}", get(commitment))
+        .route("/indicators/{id}/events", get(events))
+        .route("/indicators/{id}/chart.svg", get(chart_svg))
+        .route("/reports", get(log_routes::reports))
+        .route("/refused", get(log_routes::refused))
+        .route("/entries/{index}", get(log_routes::entry))
+        .route("/agencies", get(log_routes::agencies))
+        .route("/verify", get(log_routes::verify))
         .route("/fragments/counts", get(counts))
         .route("/fragments/stand", get(stand))
         .route("/fragments/card/{id}", get(card_fragment))
@@ -131,6 +154,84 @@ fn one(source: &dyn Source, id: &str, visit: &Visit) -> Result<IndicatorView, Fa
         let shown: String = id.chars().take(80).collect();
         Fault::missing(text(format!("과제 ‘{shown}’이(가) 없습니다."), format!("there is no commitment ‘{shown}’")))
     })
+}
+
+async fn commitment(State(pages): State<Pages>, Path(id): Path<String>, asked: Asked) -> Response {
+    let render = move |source: &dyn Source, visit: &Visit| {
+        let view = one(source, &id, visit)?;
+        // Everything of one moment, also where reports come in meanwhile.
+        let ask = Ask { as_of: Some(view.as_of), known_at: Some(Known::Size(view.size)) };
+        let series = source.series(&view.id, ask, &AskSeries::default())?;
+        let which = AskEvents { newest_first: true, limit: PAGE_NEWEST_SHOWN, ..AskEvents::default() };
+        let events = source.events(&view.id, ask, &which)?;
+        let stand = Stand::of_one(&view, source.health());
+        let of = indicator::Commitment { view: &view, series: series.as_ref(), events: events.as_ref() };
+        Ok(shell::page(visit, &stand, visit.lang.of(&view.title), &indicator::content(&of, visit)))
+    };
+    pages.render(asked, render).await
+}
+
+async fn events(State(pages): State<Pages>, Path(id): Path<String>, asked: Asked) -> Response {
+    let render = move |source: &dyn Source, visit: &Visit| {
+        let view = one(source, &id, visit)?;
+        let ask = Ask { as_of: Some(view.as_of), known_at: Some(Known::Size(view.size)) };
+        let cursor = number(visit, "cursor")?;
+        let which = AskEvents { path: path(visit), cursor, newest_first: true, limit: PAGE_EVENTS_SHOWN };
+        let events = source.events(&view.id, ask, &which)?.ok_or_else(no_series)?;
+        let stand = Stand::of_one(&view, source.health());
+        let title = visit.lang.pick("이 수치의 근거", "Behind this number");
+        Ok(shell::page(
+            visit,
+            &stand,
+            &format!("{title} · {}", visit.lang.of(&view.title)),
+            &explain::content(&view, &events, visit),
+        ))
+    };
+    pages.render(asked, render).await
+}
+
+/// The series asked for.
+fn path(visit: &Visit) -> Option<String> {
+    visit.value("path").map(str::to_owned)
+}
+
+fn no_series() -> Fault {
+    Fault::missing(text("이 과제에 그런 구분이 없습니다.", "this commitment has no such part"))
+}
+
+/// A whole number of a page's own.
+fn number(visit: &Visit, name: &str) -> Result<Option<u64>, Fault> {
+    let wrong = |_| {
+        Fault::asked(text(format!("{name}은(는) 0 이상의 정수여야 합니다"), format!("{name} must be a whole number")))
+    };
+    visit.value(name).map(str::parse).transpose().map_err(wrong)
+}
+
+/// The chart alone, for the pages of others.
+async fn chart_svg(State(pages): State<Pages>, Path(id): Path<String>, asked: Asked) -> Response {
+    let render = move |source: &dyn Source, visit: &Visit| {
+        let which = AskSeries { path: path(visit), ..AskSeries::default() };
+        let series = source.series(&id, visit.ask, &which)?.ok_or_else(no_series)?;
+        Ok(chart::Chart::of(&series, visit.lang).draw(chart::Place::Alone))
+    };
+    let mut response = pages.render(asked, render).await;
+    if response.status().is_success() {
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("image/svg+xml"));
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        headers
+            .insert(HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("cross-origin"));
+        if let Ok(policy) = HeaderValue::from_str(&chart_policy()) {
+            headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+        }
+    }
+    response
+}
+
+/// The chart brings one style, named by its hash; anybody may frame it.
+fn chart_policy() -> String {
+    let hash = STANDARD.encode(Sha256::digest(chart::STYLE));
+    format!("default-src 'none'; style-src 'sha256-{hash}'")
 }
 
 async fn card_fragment(State(pages): State<Pages>, Path(id): Path<String>, asked: Asked) -> Response {
