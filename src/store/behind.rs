@@ -4,8 +4,8 @@
 //! claim stands, however many claim it, and is told at one entry only: the first that moved the series on its account. So the
 //! pages together add up to the figure. Of stated values the one that stands on each day is told.
 //!
-//! Store rows say how a record stands now. For a past moment what came later is left out; a verification or dispute withdrawn
-//! since is found where it moved the series.
+//! Store rows say how a record stands now. For a past moment what came later is left out, and amounts and counts are exact. A
+//! verification, dispute or resolution that was withdrawn or overtaken since is found only where it moved the series.
 
 mod past;
 
