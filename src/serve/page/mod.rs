@@ -241,3 +241,6 @@ async fn card_fragment(State(pages): State<Pages>, Path(id): Path<String>, asked
 async fn row_fragment(State(pages): State<Pages>, Path(id): Path<String>, asked: Asked) -> Response {
     pages.render(asked, move |source, visit| Ok(overview::row(&one(source, &id, visit)?, visit))).await
 }
+
+#[cfg(test)]
+mod tests;

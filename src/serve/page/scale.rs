@@ -32,7 +32,8 @@ impl Scale {
         if low == 0 && high == 0 {
             high = Amount::from_int(1).millionths();
         }
-        Scale { days: (first, last), amounts: (low, high.saturating_add((high - low) / 12)) }
+        let room = high.saturating_sub(low) / 12;
+        Scale { days: (first, last), amounts: (low, high.saturating_add(room)) }
     }
 
     /// Where a day stands; days outside stand at the edge.
