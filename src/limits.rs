@@ -288,8 +288,8 @@ pub const HTTP_ANSWER_TIMEOUT_MS: u64 = 30_000;
 pub const HTTP_HEAD_TIMEOUT_MS: u64 = 10_000;
 /// Bytes of a request body: today's routes take none; a report will be [`BODY_BYTES_MAX`].
 pub const HTTP_BODY_BYTES_MAX: usize = 64 * 1024;
-/// Open connections: each costs a task and two buffers; the page and a few hundred dashboards fit.
-pub const HTTP_CONNECTIONS_MAX: usize = 1_024;
+/// Open connections: each costs a task and two buffers, some 30 kB; a few thousand who follow the stream fit.
+pub const HTTP_CONNECTIONS_MAX: usize = 4_096;
 /// Descriptors kept for log, store and the connections to NATS when connections are counted: the store's files, tiles being
 /// written, and a few hundred to spare.
 pub const DESCRIPTORS_KEPT: u64 = 256;
@@ -331,6 +331,17 @@ pub const IMPORT_FILE_BYTES_MAX: u64 = 512 * 1024 * 1024;
 pub const HTTP_HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Pause after a connection could not be accepted: without it a full descriptor table would spin.
 pub const ACCEPT_PAUSE_MS: u64 = 50;
+/// Least time between two events of `/v1/stream`: twenty a second is live for people, and a thousand followers of a flood of
+/// reports cost no more. The first change after a pause is told at once.
+pub const FOLLOW_EVERY_MS: u64 = 50;
+/// Bytes of past events kept for followers who come back or are slow: a quarter of an hour of a busy day.
+pub const FOLLOW_KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How often followers are told that the stream is alive: proxies cut connections that are silent for half a minute.
+pub const FOLLOW_BEAT_MS: u64 = 15_000;
+/// How often it is looked whether the ledger's own state changed, for followers.
+pub const FOLLOW_LOOK_MS: u64 = 200;
+/// After how long a follower should ask again, and the ledger is read again where that failed.
+pub const FOLLOW_RETRY_MS: u64 = 1_000;
 /// Least time between two rounds of announcements: five a second is live for people, and a flood of reports costs no more.
 pub const ANNOUNCE_EVERY_MS: u64 = 200;
 /// Pause after a round that failed.

@@ -183,6 +183,20 @@ impl Core {
         replay(&mut self.folding, &self.log, self.tail.size(), messages_max, &mut told)
     }
 
+    /// Sets the store aside and folds the log into a new one. The log stays locked meanwhile: nobody else becomes its writer.
+    ///
+    /// # Errors
+    /// [`Halt`].
+    pub fn anew(self, store: &Path, messages_max: usize) -> Result<Self, Halt> {
+        let Core { tail, log, folding } = self;
+        drop(folding);
+        let aside = crate::store::set_aside(store)?;
+        tracing::warn!(aside = %aside.display(), "store set aside");
+        let mut core = Core { tail, log, folding: Folding::open(store)? };
+        core.replay(messages_max, &mut |_, _| {})?;
+        Ok(core)
+    }
+
     /// Goes on with other read models of the same log and size; those it had are given back.
     ///
     /// # Errors

@@ -18,9 +18,10 @@ use super::source::{
 use super::views::{AgenciesView, EntriesPage, EntryView, EventsView, SeriesView};
 use crate::admit::Reason;
 use crate::catalogue::registry::Registry;
-use crate::event::{Event, Text, Time, envelope};
+use crate::event::{Day, Event, Text, Time, envelope};
 use crate::fold::rows::{Ordinal, Record, Rows as _};
 use crate::log::entry::{Entry, Verdict};
+use crate::projector::changes::{Changes, Mark, changes};
 use crate::projector::halt::Halt;
 use crate::projector::receipts::{self, Name, NoReceipt};
 use crate::projector::{Health as Running, Shared};
@@ -293,6 +294,10 @@ impl Source for Live {
             }
         };
         Ok(RefusedPage { refused: rows.into_iter().map(view).collect(), next, size: reader.position().size })
+    }
+
+    fn changes(&self, today: Day, told: &dyn Fn(&str, Mark, bool) -> bool) -> Result<Changes, SourceError> {
+        changes(&self.shared, today, told).map_err(|met| self.doubted(met))
     }
 
     fn entry(&self, index: u64) -> Result<Option<Vec<u8>>, SourceError> {

@@ -1,5 +1,6 @@
 //! Query parameters: every name known, every value parsed once. What is not understood is refused, never ignored.
 
+use super::follow::Wanted;
 use super::problem::Problem;
 use super::source::{Ask, AskEntries, AskEvents, AskSeries, Known};
 use crate::event::{Day, Time};
@@ -164,6 +165,16 @@ fn limit(pairs: &Pairs) -> Result<usize, Problem> {
             &format!("must be 1 to {PAGE_ROWS_MAX}"),
         )
     })
+}
+
+/// `indicator`, ids with commas between them, and `last_event_id`.
+///
+/// # Errors
+/// [`Problem`].
+pub(super) fn stream(pairs: &Pairs) -> Result<(Wanted, Option<String>), Problem> {
+    only(pairs, &["indicator", "last_event_id"])?;
+    let ids = value(pairs, "indicator").map(|ids| ids.split(',').map(str::to_owned).collect()).unwrap_or_default();
+    Ok((Wanted::new(ids), value(pairs, "last_event_id").map(str::to_owned)))
 }
 
 /// `agency`.

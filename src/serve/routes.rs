@@ -12,6 +12,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::Config;
+use super::follow::{self, Hub};
 use super::log::{self, LogFile};
 use super::problem::{Problem, text};
 use super::query::{self, Pairs};
@@ -24,6 +25,7 @@ use crate::projector::receipts::Name;
 #[derive(Clone)]
 pub(super) struct App {
     pub source: Arc<dyn Source>,
+    hub: Hub,
     pub config: Config,
 }
 
@@ -35,13 +37,14 @@ pub(super) type Asked = Result<Query<Pairs>, QueryRejection>;
 pub(super) type Named = Result<Path<String>, PathRejection>;
 
 /// The router over a source.
-pub fn router(source: Arc<dyn Source>, config: Config) -> Router {
+pub(super) fn router(source: Arc<dyn Source>, hub: Hub, config: Config) -> Router {
     Router::new()
         .merge(super::page::routes(source.clone()))
         .route("/v1/indicators", get(indicators))
         .route("/v1/indicators/{id}", get(indicator))
         .route("/v1/records/{id}", get(records))
         .route("/v1/refused", get(refused))
+        .route("/v1/stream", get(stream))
         .route("/v1/entries/{index}", get(entry))
         .route("/v1/receipts/{name}", get(receipt))
         .route("/log/{*path}", get(log_file))
@@ -51,7 +54,7 @@ pub fn router(source: Arc<dyn Source>, config: Config) -> Router {
         .fallback(nowhere)
         .method_not_allowed_fallback(async || Problem::method())
         .layer(DefaultBodyLimit::max(HTTP_BODY_BYTES_MAX))
-        .with_state(App { source, config })
+        .with_state(App { source, hub, config })
 }
 
 impl App {
@@ -177,6 +180,13 @@ async fn entry(State(app): State<App>, index: Named, headers: HeaderMap) -> Answ
 fn vary(mut response: Response) -> Response {
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
     response
+}
+
+/// A browser that reconnects says where it was in a header; others may say it in the query.
+async fn stream(State(app): State<App>, headers: HeaderMap, pairs: Asked) -> Answer {
+    let (wanted, last) = query::stream(&query_pairs(pairs)?)?;
+    let header = headers.get("last-event-id").and_then(|last| last.to_str().ok()).map(str::to_owned);
+    follow::answer(&app.hub, wanted, header.or(last)).await
 }
 
 async fn receipt(State(app): State<App>, name: Named, pairs: Asked) -> Answer {

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::views::{AgenciesView, EntriesPage, EntryView, EventsView, SeriesView};
 use crate::event::{Day, Text, Time};
 use crate::fold::rows::Fault;
+use crate::projector::changes::{Changes, Mark};
 use crate::projector::receipts::Name;
 use crate::store::progress::view::{AgencyView, IndicatorView, IndicatorsView};
 
@@ -287,6 +288,11 @@ pub trait Source: Send + Sync + 'static {
     /// # Errors
     /// [`SourceError`].
     fn refused(&self, from: u64, limit: usize) -> Result<RefusedPage, SourceError>;
+    /// Indicators to be told to those who follow ([`changes`](crate::projector::changes::changes)).
+    ///
+    /// # Errors
+    /// [`SourceError`].
+    fn changes(&self, today: Day, told: &dyn Fn(&str, Mark, bool) -> bool) -> Result<Changes, SourceError>;
     /// The exact bytes of an entry.
     ///
     /// # Errors

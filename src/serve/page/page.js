@@ -7,7 +7,7 @@
   const news = document.getElementById("news");
   if (!pill || !document.documentElement.hasAttribute("data-live")) return;
 
-  const POLL_MS = 3000, HEALTH_MS = 10000, RETRY_MS = 30000, FLAP_MS = 2000, GATHER_MS = 120, WHOLE_FROM = 7;
+  const POLL_MS = 3000, RETRY_MS = 30000, FLAP_MS = 2000, GATHER_MS = 120, WHOLE_FROM = 7;
   const tabs = "BroadcastChannel" in window ? new BroadcastChannel("jindo") : null;
   const seoul = new Intl.DateTimeFormat("en-GB", { timeZone: "Asia/Seoul", hour: "2-digit", minute: "2-digit" });
   const today = () => new Intl.DateTimeFormat("sv-SE", { timeZone: "Asia/Seoul" }).format(new Date());
@@ -29,8 +29,8 @@
   }
 
   function moved(change) {
-    // One entry moves several indicators: only news of everything at once can be old.
-    if (change.day === shownDay && (change.size < shownSize || (change.size === shownSize && change.ids[0] === "*"))) return;
+    // What this page was made from, or newer, is no news to it.
+    if (change.day === shownDay && change.size <= shownSize) return;
     shownSize = change.size;
     shownDay = change.day;
     for (const id of change.ids) due.add(id);
@@ -105,25 +105,23 @@
       last = { size, day };
       tell({ kind: "moved", change: { size, day, ids } });
     };
-    async function health() {
-      try {
-        const answer = await fetch("/readyz");
-        const health = await answer.json();
-        return health;
-      } catch {
-        return null;
-      }
-    }
+    // How the ledger is doing, where no stream says so.
     async function check() {
-      const told = await health();
-      const streams = source && source.readyState === EventSource.OPEN;
-      if (!told) { if (!streams) be("lost"); return; }
-      if (told.ready) { if (streams || poll) be(streams ? "live" : "polled"); } else be("halted", told.why);
-      if (!streams && (told.size !== last.size || today() !== last.day)) change(told.size, today(), ["*"]);
+      let told;
+      try {
+        told = await (await fetch("/readyz")).json();
+      } catch {
+        be("lost");
+        return;
+      }
+      if (told.ready) be("polled"); else be("halted", told.why);
+      if (told.size !== last.size || today() !== last.day) change(told.size, today(), ["*"]);
     }
     function open() {
-      source = new EventSource("/v1/stream");
-      source.onopen = () => { clearInterval(poll); poll = 0; be("live"); check(); };
+      // Where the page stands is known: the stream goes on from there.
+      source = new EventSource(`/v1/stream?last_event_id=${last.size}.${last.day}`);
+      const on = (name, hear) => source.addEventListener(name, (event) => hear(JSON.parse(event.data)));
+      source.onopen = () => { clearInterval(poll); poll = 0; };
       source.onerror = () => {
         clearTimeout(flap);
         if (source.readyState !== EventSource.CLOSED) { flap = setTimeout(() => be("lost"), FLAP_MS); return; }
@@ -131,25 +129,16 @@
         if (!poll) { poll = setInterval(check, POLL_MS); check(); }
         setTimeout(open, RETRY_MS);
       };
-      const mark = (event) => {
-        const [size, day] = (event.lastEventId || "").split(/\.(.*)/s);
-        return size ? { size: Number(size), day: day || today() } : null;
-      };
-      source.addEventListener("snapshot", (event) => {
-        const to = mark(event);
-        if (to && (to.size !== last.size || to.day !== last.day)) change(to.size, to.day, ["*"]);
-      });
-      source.addEventListener("indicator", (event) => {
-        const view = JSON.parse(event.data), to = mark(event) || { size: view.size, day: view.as_of };
-        change(to.size, to.day, [view.id]);
-      });
+      on("status", (told) => (told.ready ? be("live") : be("halted", told.why)));
+      on("snapshot", (all) => { if (all.size !== last.size || all.as_of !== last.day) change(all.size, all.as_of, ["*"]); });
+      on("progress", (all) => change(all.size, all.as_of, all.indicators.map((view) => view.id)));
     }
     hearLead = (message) => {
-      if (message.kind === "hello") tell({ kind: "state", now });
-      if (message.kind === "hello" && message.size !== last.size) tell({ kind: "moved", change: { ...last, ids: ["*"] } });
+      if (message.kind !== "hello") return;
+      tell({ kind: "state", now });
+      if (message.size !== last.size) tell({ kind: "moved", change: { ...last, ids: ["*"] } });
     };
     open();
-    setInterval(check, HEALTH_MS);
   }
 
   let hearLead = () => {};

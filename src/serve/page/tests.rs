@@ -9,7 +9,8 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::*;
-use crate::event::Text;
+use crate::event::{Day, Text};
+use crate::projector::changes::{Changes, Mark};
 use crate::projector::receipts::Name;
 use crate::serve::source::{AskEntries, Health, RecordsView, RefusedPage, SourceError};
 use crate::serve::views::{AgenciesView, EntriesPage, EntryView, EventsView, SeriesView};
@@ -169,7 +170,7 @@ impl Source for Made {
     fn indicators(&self, _: Ask) -> Read<IndicatorsView> {
         let indicators = if self.hostile { vec![indicator()] } else { Vec::new() };
         Ok(IndicatorsView {
-            as_of: crate::event::Day::parse("2026-03-01").unwrap(),
+            as_of: Day::parse("2026-03-01").unwrap(),
             known_at: None,
             size: 0,
             proven_size: 0,
@@ -206,6 +207,10 @@ impl Source for Made {
         } else {
             Ok(AgenciesView { agencies: Vec::new(), simulated: false, size: 0, counted: 0 })
         }
+    }
+
+    fn changes(&self, _: Day, _: &dyn Fn(&str, Mark, bool) -> bool) -> Read<Changes> {
+        Err(SourceError::Broken("no page follows".into()))
     }
 
     fn records(&self, id: Uuid, _: Option<&str>) -> Read<RecordsView> {
