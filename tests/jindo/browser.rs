@@ -112,6 +112,19 @@ impl Browser {
         self.ask("/actions", &json!({ "actions": [{ "type": "key", "id": "keys", "actions": actions }] }));
     }
 
+    /// Opens another tab and goes there; the tab it came from.
+    pub fn new_tab(&self) -> String {
+        let before = get(&self.agent, &format!("{}/window", self.session)).unwrap();
+        let tab = self.ask("/window/new", &json!({ "type": "tab" }));
+        self.go_to(tab["handle"].as_str().unwrap());
+        before.as_str().unwrap().to_owned()
+    }
+
+    /// Goes to a tab.
+    pub fn go_to(&self, tab: &str) {
+        self.ask("/window", &json!({ "handle": tab }));
+    }
+
     /// Address of the page.
     pub fn address(&self) -> String {
         get(&self.agent, &format!("{}/url", self.session)).unwrap().as_str().unwrap().to_owned()

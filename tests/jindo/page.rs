@@ -88,16 +88,26 @@ fn a_report_changes_the_card_without_reload_and_a_restart_is_told_and_caught_up(
     browser.run("window.sameDocument = true");
     let card = "#card-ev-chargers .figure-value";
     assert_eq!(browser.text(card).unwrap(), "nothing reported");
-    browser.until_text("#pill-text", |text| text == "live" || text == "updating");
+    browser.until_text("#pill-text", |text| text == "live");
+    // A second tab of the same browser holds no stream of its own, and follows all the same.
+    let first = browser.new_tab();
+    browser.open(&format!("{}/indicators/ev-chargers?lang=en", ledger.http));
+    browser.until_text("#pill-text", |text| text == "live");
+    let locks = "navigator.locks.query().then((all) => arguments[0]([all.held.length, all.pending.length]))";
+    assert_eq!(browser.run_async(locks), json!([1, 1]));
+    report(&folder, "3", "26", &["--time", "2026-02-02"]);
+    browser.until_text(".headline .figure-value", |text| text == "3");
+    browser.go_to(&first);
+    browser.until_text(card, |text| text == "3");
     let silent: u64 = browser.text(".count.status-no_report strong").unwrap().parse().unwrap();
 
     report(&folder, "12", "11", &[]);
-    browser.until_text(card, |text| text == "12");
+    browser.until_text(card, |text| text == "15");
     let fewer = (silent - 1).to_string();
     browser.until_text(".count.status-no_report strong", |text| text == fewer);
     browser.until_text("#stand", |text| text.contains(&format!("{} log entries", ledger.size())));
     assert!(
-        browser.run("return document.getElementById('news').textContent").as_str().unwrap().contains("EV chargers: 12")
+        browser.run("return document.getElementById('news').textContent").as_str().unwrap().contains("EV chargers: 15")
     );
 
     let address = ledger.http.trim_start_matches("http://").to_owned();
@@ -105,8 +115,8 @@ fn a_report_changes_the_card_without_reload_and_a_restart_is_told_and_caught_up(
     browser.until_text("#pill-text", |text| text.starts_with("reconnecting · figures of "));
     let ledger = Ledger::up_at(&folder, &address);
     report(&folder, "30", "26", &[]);
-    browser.until_text(card, |text| text == "42");
-    browser.until_text("#pill-text", |text| text == "live" || text == "updating");
+    browser.until_text(card, |text| text == "45");
+    browser.until_text("#pill-text", |text| text == "live");
     assert_eq!(browser.run("return window.sameDocument"), json!(true));
     drop(ledger);
 }

@@ -14,7 +14,7 @@ use crate::store::progress::view::IndicatorsView;
 
 /// The content of the page.
 #[must_use]
-pub fn content(one: &EntryView, bytes: &[u8], all: &IndicatorsView, visit: &Visit) -> Markup {
+pub fn content(one: &EntryView, bytes: &[u8], all: &IndicatorsView, size: u64, visit: &Visit) -> Markup {
     let lang = visit.lang;
     let text = String::from_utf8_lossy(bytes);
     let (head, body) = text.split_once("\n\n").unwrap_or((&text, ""));
@@ -34,7 +34,7 @@ pub fn content(one: &EntryView, bytes: &[u8], all: &IndicatorsView, visit: &Visi
             }
         }
         (proof(one, lang))
-        (beside(one, visit))
+        (beside(one, size, visit))
     }
 }
 
@@ -71,7 +71,7 @@ fn proof(one: &EntryView, lang: Lang) -> Markup {
                     "A signed checkpoint covers this entry. The receipt can be checked offline, without asking this ledger.",
                 )) }
                 p { a href={ "/v1/receipts/" (index) } { (lang.pick("접수증 (C2SP tlog-proof)", "Receipt (C2SP tlog-proof)")) } " · " a href={ "/v1/entries/" (index) } { (lang.pick("원문 그대로", "Exact bytes")) } }
-                pre tabindex="0" aria-label=(lang.pick("확인하는 명령", "Commands to check it")) { "curl -O …/v1/receipts/" (index) "\njindo verify " (index) " --vkey KEY" }
+                pre tabindex="0" aria-label=(lang.pick("확인하는 명령", "Commands to check it")) { "curl -o " (index) ".tlog-proof URL/v1/receipts/" (index) "\njindo verify " (index) ".tlog-proof --vkey KEY" }
             } @else {
                 p { (lang.pick("아직 공개된 체크포인트에 들어가지 않았습니다. 잠시 뒤 다시 보세요.", "No published checkpoint covers it yet; look again shortly.")) }
             }
@@ -79,13 +79,13 @@ fn proof(one: &EntryView, lang: Lang) -> Markup {
     }
 }
 
-fn beside(one: &EntryView, visit: &Visit) -> Markup {
+fn beside(one: &EntryView, size: u64, visit: &Visit) -> Markup {
     let lang = visit.lang;
     let link = |index: u64| visit.link(&format!("/entries/{index}"));
     html! {
         nav.turn aria-label=(lang.pick("앞뒤 기록", "Entries beside")) {
             @if let Some(before) = one.index.checked_sub(1) { a rel="prev" href=(link(before)) { "← #" (before) } }
-            a rel="next" href=(link(one.index + 1)) { "#" (one.index + 1) " →" }
+            @if one.index + 1 < size { a rel="next" href=(link(one.index + 1)) { "#" (one.index + 1) " →" } }
         }
     }
 }
@@ -99,7 +99,7 @@ fn claims(head: &str) -> Option<String> {
 }
 
 /// At most so many characters, those that act on a reader shown as their numbers.
-fn harmless(text: &str) -> String {
+pub(super) fn harmless(text: &str) -> String {
     let acts = |char: char| {
         (char.is_control() && char != '\n' && char != '\t')
             || matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')

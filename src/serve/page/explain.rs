@@ -138,6 +138,7 @@ fn told(event: &EventView, visit: &Visit) -> Markup {
     let things: Vec<String> = event.things.iter().take(5).map(|thing| thing.identity.join(" / ")).collect();
     html! {
         (words.join(", "))
+        @if event.corrected { " " a href=(visit.link(&format!("/records/{}", event.id))) { (lang.pick("이력", "history")) } }
         @for mention in &event.verified_by { " · " (lang.pick("확인 ", "verified by ")) (lang.of(&mention.agency.name)) " " (entry(mention.index, visit)) }
         @for mention in &event.disputed_by { " · " (lang.pick("이의 ", "disputed by ")) (lang.of(&mention.agency.name)) " " (entry(mention.index, visit)) }
         @if !things.is_empty() {

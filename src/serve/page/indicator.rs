@@ -74,8 +74,10 @@ fn is_drawn(view: &IndicatorView, series: &SeriesView) -> bool {
 /// The address of the events behind a figure.
 fn explain(view: &IndicatorView, path: &str, visit: &Visit) -> Markup {
     let lang = visit.lang;
-    let address = visit.link_with(&format!("/indicators/{}/events", view.id), &[("path", path)]);
-    html! { a.why href=(address) { (lang.pick("근거", "why")) span.vh { ": " (path) } } }
+    // The figure of the whole has no path: what it is of depends on how far things are.
+    let own: &[(&str, &str)] = if path.is_empty() { &[] } else { &[("path", path)] };
+    let address = visit.link_with(&format!("/indicators/{}/events", view.id), own);
+    html! { a.why href=(address) { (lang.pick("근거", "why")) span.vh { ": " (lang.of(&view.title)) " " (path) } } }
 }
 
 fn said(figure: &FigureView, lang: Lang) -> Markup {
@@ -91,7 +93,7 @@ fn facts(view: &IndicatorView, visit: &Visit) -> Markup {
     let figure = &view.figure;
     html! {
         dl.facts {
-            div { dt { (lang.pick("보고된 값", "Reported")) } dd { (said(figure, lang)) " " (explain(view, "total", visit)) } }
+            div { dt { (lang.pick("보고된 값", "Reported")) } dd { (said(figure, lang)) " " (explain(view, "", visit)) } }
             @if view.fold != FoldKind::Narrative {
                 div { dt { (lang.pick("제3자 확인", "Verified")) } dd {
                     @match figure.verified.filter(|verified| *verified > Amount::ZERO) {

@@ -2,13 +2,14 @@
 
 use axum::extract::{Path, State};
 use axum::response::Response;
+use uuid::Uuid;
 
 use super::fault::Fault;
 use super::shell::{self, Stand};
 use super::visit::Visit;
 use super::{
-    Asked, Pages, agencies as agencies_page, entry as entry_page, number, reports as reports_page,
-    verify as verify_page,
+    Asked, Pages, agencies as agencies_page, entry as entry_page, number, records as records_page,
+    reports as reports_page, verify as verify_page,
 };
 use crate::limits::PAGE_ENTRIES_SHOWN;
 use crate::serve::problem::text;
@@ -71,7 +72,21 @@ pub(super) async fn entry(State(pages): State<Pages>, Path(index): Path<String>,
         let all = source.indicators(visit.ask)?;
         let stand = Stand::of_all(&all, source.health());
         let title = format!("{} #{index}", visit.lang.pick("기록", "Entry"));
-        Ok(shell::page(visit, &stand, &title, &entry_page::content(&view, &bytes, &all, visit)))
+        Ok(shell::page(visit, &stand, &title, &entry_page::content(&view, &bytes, &all, stand.health.size, visit)))
+    };
+    pages.render(asked, render).await
+}
+
+pub(super) async fn records(State(pages): State<Pages>, Path(id): Path<String>, asked: Asked) -> Response {
+    let render = move |source: &dyn Source, visit: &Visit| {
+        let missing = || Fault::missing(text("이 번호의 보고는 없습니다.", "there is no report with this id"));
+        let view = source.records(Uuid::parse_str(&id).map_err(|_| missing())?, visit.value("agency"))?;
+        if view.records.is_empty() {
+            return Err(missing());
+        }
+        let stand = Stand::of_all(&source.indicators(visit.ask)?, source.health());
+        let title = visit.lang.pick("한 보고의 이력", "History of one report");
+        Ok(shell::page(visit, &stand, title, &records_page::content(&view, visit)))
     };
     pages.render(asked, render).await
 }

@@ -17,6 +17,7 @@ pub mod map;
 pub mod marks;
 pub mod overview;
 pub mod parts;
+pub mod records;
 pub mod reports;
 pub mod scale;
 pub mod shell;
@@ -63,6 +64,7 @@ pub fn routes<S: Clone + Send + Sync + 'static>(source: Arc<dyn Source>) -> Rout
         .route("/reports", get(log_routes::reports))
         .route("/refused", get(log_routes::refused))
         .route("/entries/{index}", get(log_routes::entry))
+        .route("/records/{id}", get(log_routes::records))
         .route("/agencies", get(log_routes::agencies))
         .route("/verify", get(log_routes::verify))
         .route("/fragments/counts", get(counts))

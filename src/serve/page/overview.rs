@@ -211,8 +211,8 @@ pub fn row(view: &IndicatorView, visit: &Visit) -> Markup {
     html! {
         tr id={ "row-" (view.id) } data-of=(view.id) data-fragment=(fragment) {
             td.num { (view.row) }
-            th scope="row" data-say=(lang.of(&view.title)) { a href=(visit.link(&format!("/indicators/{}", view.id))) { (lang.of(&view.title)) } }
-            td { (lang.of(&view.owner.name)) }
+            th.title scope="row" data-say=(lang.of(&view.title)) { a href=(visit.link(&format!("/indicators/{}", view.id))) { (lang.of(&view.title)) } }
+            td.owner { (lang.of(&view.owner.name)) }
             td.right.num {
                 @if view.figure.text.ko.is_empty() { span.quiet { (lang.pick("보고 없음", "none")) } }
                 @else { (lang.of(&view.figure.text)) }

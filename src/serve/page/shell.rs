@@ -229,8 +229,8 @@ fn notices(visit: &Visit, stand: &Stand) -> Markup {
             @if stand.public_source {
                 p.notice {
                     (lang.pick(
-                        "‘공개 자료에서 옮김’으로 표시된 수치는 해당 기관이 보고한 것이 아니라 언론 보도와 정부 발표에서 옮겨 적은 것입니다.",
-                        "Figures marked “entered from public sources” were copied from press and government releases, not reported by the body concerned.",
+                        "‘공개 자료에서 옮김’은 기관이 보고한 수치가 아니라 언론·정부 발표를 옮긴 것입니다.",
+                        "“Entered from public sources”: copied from press or government releases, not reported by the body concerned.",
                     ))
                 }
             }

@@ -36,7 +36,8 @@ const PAGES: [&str; 15] = [
     "/reports?verdict=%3Cscript%3E&from=-1",
     "/fragments/counts?status=%22%3E%3Cscript%3E",
 ];
-const OF_ONE: [&str; 6] = [
+const OF_ONE: [&str; 7] = [
+    "/records/00000000-0000-0000-0000-000000000000",
     "/indicators/broken-words",
     "/indicators/broken-words/events",
     "/indicators/broken-words/events?path=part/fast&cursor=4",
@@ -214,7 +215,14 @@ impl Source for Made {
     }
 
     fn records(&self, id: Uuid, _: Option<&str>) -> Read<RecordsView> {
-        Ok(RecordsView { id, records: Vec::new(), size: 0 })
+        let mention = json!({ "agency": agency(), "id": id, "index": 8 });
+        let version = json!({
+            "id": id, "type": HOSTILE, "index": 1, "position": 0, "verdict": HOSTILE, "recorded": null, "time": "2026-01-02T00:00:00Z", "stands": false,
+            "replaced_by": null, "retracted_by": mention, "verified_by": [mention], "disputed_by": [mention], "indicators": [], "data": { "x": HOSTILE },
+            "withheld": true,
+        });
+        let record = read(json!({ "agency": agency(), "versions": [version], "versions_total": 3 }));
+        Ok(RecordsView { id, records: if self.hostile { vec![record] } else { Vec::new() }, size: 0 })
     }
 
     fn refused(&self, _: u64, _: usize) -> Read<RefusedPage> {
