@@ -98,6 +98,7 @@
     const tell = (message) => { tabs?.postMessage(message); hear(message); };
     const be = (state, why) => {
       clearTimeout(flap);
+      flap = 0;
       now = { state, why };
       tell({ kind: "state", now });
     };
@@ -123,8 +124,8 @@
       const on = (name, hear) => source.addEventListener(name, (event) => hear(JSON.parse(event.data)));
       source.onopen = () => { clearInterval(poll); poll = 0; };
       source.onerror = () => {
-        clearTimeout(flap);
-        if (source.readyState !== EventSource.CLOSED) { flap = setTimeout(() => be("lost"), FLAP_MS); return; }
+        // It fails again with every try: the first failure counts.
+        if (source.readyState !== EventSource.CLOSED) { flap ||= setTimeout(() => be("lost"), FLAP_MS); return; }
         // No stream here, or none just now: ask for the size instead, and try again later.
         if (!poll) { poll = setInterval(check, POLL_MS); check(); }
         setTimeout(open, RETRY_MS);
