@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::intake::Intake;
 use super::source::{
     Ask, AskEntries, AskEvents, AskSeries, Health, Known, Mention, RecordView, RecordsView, RefusedPage, RefusedView,
     Source, SourceError, VersionView,
@@ -19,6 +20,7 @@ use super::views::{AgenciesView, EntriesPage, EntryView, EventsView, SeriesView}
 use crate::admit::Reason;
 use crate::catalogue::registry::Registry;
 use crate::event::{Day, Event, Text, Time, envelope};
+use crate::fold::lookup::signature_key;
 use crate::fold::rows::{Ordinal, Record, Rows as _};
 use crate::log::entry::{Entry, Verdict};
 use crate::projector::changes::{Changes, Mark, changes};
@@ -36,6 +38,7 @@ pub struct Live {
     shared: Shared,
     catalogue_expected: bool,
     counts: Arc<Mutex<agencies::Counts>>,
+    intake: Option<Intake>,
 }
 
 /// An entry with the data of its events, parsed once for all of them.
@@ -62,7 +65,13 @@ impl Live {
     /// Over the projector's handle. With `catalogue_expected`, readiness waits for the first indicator.
     #[must_use]
     pub fn new(shared: Shared, catalogue_expected: bool) -> Self {
-        Live { shared, catalogue_expected, counts: Arc::default() }
+        Live { shared, catalogue_expected, counts: Arc::default(), intake: None }
+    }
+
+    /// Takes reports of agencies over HTTP, too.
+    #[must_use]
+    pub fn with_intake(self, intake: Intake) -> Self {
+        Live { intake: Some(intake), ..self }
     }
 
     /// Told to the reader, and to the projector, which makes the store anew where it cannot be trusted.
@@ -317,6 +326,18 @@ impl Source for Live {
             Err(NoReceipt::Doubt(doubt)) => Err(self.doubted(doubt)),
             Err(NoReceipt::Broken(fault)) => Err(broken(fault)),
         }
+    }
+
+    fn registry(&self) -> Result<Arc<Registry>, SourceError> {
+        Ok(self.shared.registry())
+    }
+
+    fn signed(&self, sha256: [u8; 32]) -> Result<Option<u64>, SourceError> {
+        self.shared.reader().lookup(&signature_key(&sha256)).map_err(|met| self.doubted(met))
+    }
+
+    fn intake(&self) -> Option<Intake> {
+        self.intake.clone()
     }
 
     fn log_file(&self, path: &str) -> Result<Option<Vec<u8>>, SourceError> {

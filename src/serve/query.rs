@@ -146,12 +146,38 @@ pub fn number(pairs: &Pairs, name: &str) -> Result<Option<u64>, Problem> {
     value(pairs, name).map(parse).transpose()
 }
 
-/// `from` and `limit` of a page.
+/// `at_least` alone.
+///
+/// # Errors
+/// [`Problem`].
+pub fn at_least(pairs: &Pairs) -> Result<Option<u64>, Problem> {
+    only(pairs, &["at_least"])?;
+    number(pairs, "at_least")
+}
+
+/// Takes `bom` away: whether a table begins with a byte order mark.
+///
+/// # Errors
+/// [`Problem`].
+pub fn take_bom(pairs: &mut Pairs) -> Result<bool, Problem> {
+    let bom = value(pairs, "bom").map(str::to_owned);
+    if pairs.iter().filter(|(name, _)| name == "bom").count() > 1 {
+        return Err(Problem::parameter("bom", "두 번 주어졌습니다", "given twice"));
+    }
+    pairs.retain(|(name, _)| name != "bom");
+    match bom.as_deref() {
+        None | Some("0") => Ok(false),
+        Some("1") => Ok(true),
+        Some(_) => Err(Problem::parameter("bom", "0 또는 1이어야 합니다", "must be 0 or 1")),
+    }
+}
+
+/// `from` and `limit` of a page, beside `at_least`.
 ///
 /// # Errors
 /// [`Problem`].
 pub fn page(pairs: &Pairs) -> Result<(u64, usize), Problem> {
-    only(pairs, &["from", "limit"])?;
+    only(pairs, &["from", "limit", "at_least"])?;
     Ok((number(pairs, "from")?.unwrap_or(0), limit(pairs)?))
 }
 

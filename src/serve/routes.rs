@@ -2,23 +2,25 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::routing::{get, post};
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::Config;
 use super::follow::{self, Hub};
+use super::layers;
 use super::log::{self, LogFile};
 use super::problem::{Problem, text};
 use super::query::{self, Pairs};
 use super::resources;
 use super::source::{Source, SourceError};
-use crate::limits::HTTP_BODY_BYTES_MAX;
+use super::{intake, openapi};
+use crate::limits::{AT_LEAST_AHEAD_MAX, HTTP_BODY_BYTES_MAX};
 use crate::projector::receipts::Name;
 
 /// What every route has at hand.
@@ -38,23 +40,24 @@ pub(super) type Named = Result<Path<String>, PathRejection>;
 
 /// The router over a source.
 pub(super) fn router(source: Arc<dyn Source>, hub: Hub, config: Config) -> Router {
-    Router::new()
+    let router = Router::new()
         .merge(super::page::routes(source.clone()))
-        .route("/v1/indicators", get(indicators))
         .route("/v1/indicators/{id}", get(indicator))
         .route("/v1/records/{id}", get(records))
-        .route("/v1/refused", get(refused))
         .route("/v1/stream", get(stream))
         .route("/v1/entries/{index}", get(entry))
         .route("/v1/receipts/{name}", get(receipt))
         .route("/log/{*path}", get(log_file))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
+        .route("/v1/reports", post(intake::reports))
+        .route("/openapi.json", get(openapi::route))
         .merge(resources::routes())
         .fallback(nowhere)
         .method_not_allowed_fallback(async || Problem::method())
         .layer(DefaultBodyLimit::max(HTTP_BODY_BYTES_MAX))
-        .with_state(App { source, hub, config })
+        .with_state(App { source, hub, config });
+    layers::around(router)
 }
 
 impl App {
@@ -84,6 +87,10 @@ impl App {
     pub async fn at_least(&self, size: Option<u64>) -> Result<(), Problem> {
         let Some(wanted) = size else { return Ok(()) };
         let mut sizes = self.source.sizes();
+        let size = *sizes.borrow();
+        if wanted > size.saturating_add(AT_LEAST_AHEAD_MAX) {
+            return Err(Problem::not_yet(size, wanted));
+        }
         let folded = sizes.wait_for(|size| *size >= wanted);
         match tokio::time::timeout(self.config.at_least_wait, folded).await {
             Ok(Ok(_)) => Ok(()),
@@ -98,16 +105,16 @@ fn broken(error: &dyn std::fmt::Display) -> Problem {
     Problem::unavailable(text("원장을 읽지 못했습니다", "the ledger could not be read"))
 }
 
-/// Figures change with every report: caches must ask again.
+/// An answer as JSON, with its tag.
 pub(super) fn json(value: &impl Serialize) -> Response {
-    ([(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))], Json(value)).into_response()
-}
-
-async fn indicators(State(app): State<App>, pairs: Asked) -> Answer {
-    let (ask, at_least) = query::moment(&query_pairs(pairs)?)?;
-    app.at_least(at_least).await?;
-    let view = app.ask(move |source| source.indicators(ask)).await?;
-    Ok(json(&view))
+    match serde_json::to_vec(value) {
+        Ok(body) => {
+            let mut response = layers::tagged(body).into_response();
+            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            response
+        }
+        Err(error) => broken(&error).into_response(),
+    }
 }
 
 async fn indicator(State(app): State<App>, id: Named, pairs: Asked) -> Answer {
@@ -141,14 +148,9 @@ async fn records(State(app): State<App>, id: Named, pairs: Asked) -> Answer {
     Ok(json(&view))
 }
 
-async fn refused(State(app): State<App>, pairs: Asked) -> Answer {
-    let (from, limit) = query::page(&query_pairs(pairs)?)?;
-    let page = app.ask(move |source| source.refused(from, limit)).await?;
-    Ok(json(&page))
-}
-
-async fn entry(State(app): State<App>, index: Named, headers: HeaderMap) -> Answer {
+async fn entry(State(app): State<App>, index: Named, pairs: Asked, headers: HeaderMap) -> Answer {
     let index = named(index)?;
+    query::only(&query_pairs(pairs)?, &[])?;
     let number = index.parse::<u64>().ok().filter(|number| number.to_string() == index);
     let number = number.ok_or_else(|| {
         Problem::parameter("index", "0 이상의 정수여야 합니다", "must be a whole number, not negative")

@@ -2,11 +2,15 @@
 //!
 //! Calls may read disk and are made on threads that may block.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::intake::Intake;
 use super::views::{AgenciesView, EntriesPage, EntryView, EventsView, SeriesView};
+use crate::catalogue::registry::Registry;
 use crate::event::{Day, Text, Time};
 use crate::fold::rows::Fault;
 use crate::projector::changes::{Changes, Mark};
@@ -32,7 +36,7 @@ pub enum Known {
 }
 
 /// Whether the ledger serves current figures.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Health {
     /// Catalogue folded, caught up, not halted.
     pub ready: bool,
@@ -79,7 +83,7 @@ pub enum SourceError {
 }
 
 /// All versions of the records with one event id (several agencies may use one id).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RecordsView {
     /// Event id.
     pub id: Uuid,
@@ -90,7 +94,7 @@ pub struct RecordsView {
 }
 
 /// A record: an event with its versions, oldest first.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RecordView {
     /// Whose.
     pub agency: AgencyView,
@@ -102,7 +106,7 @@ pub struct RecordView {
 }
 
 /// One version of a record.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct VersionView {
     /// Event id of this version.
     pub id: Uuid,
@@ -139,7 +143,7 @@ pub struct VersionView {
 }
 
 /// A report about a report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Mention {
     /// Whose.
     pub agency: AgencyView,
@@ -150,7 +154,7 @@ pub struct Mention {
 }
 
 /// A page of refused reports.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RefusedPage {
     /// In log order.
     pub refused: Vec<RefusedView>,
@@ -161,7 +165,7 @@ pub struct RefusedPage {
 }
 
 /// A refused report.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RefusedView {
     /// Entry.
     pub index: u64,
@@ -180,7 +184,7 @@ pub struct RefusedView {
 }
 
 /// One thing that was wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct FaultView {
     /// Position in the body, from 0.
     pub event: Option<u16>,
@@ -303,6 +307,18 @@ pub trait Source: Send + Sync + 'static {
     /// # Errors
     /// [`SourceError`].
     fn receipt(&self, name: Name, agency: Option<&str>) -> Result<Option<String>, SourceError>;
+    /// The registry now.
+    ///
+    /// # Errors
+    /// [`SourceError`].
+    fn registry(&self) -> Result<Arc<Registry>, SourceError>;
+    /// The first entry with a signature of that SHA-256.
+    ///
+    /// # Errors
+    /// [`SourceError`].
+    fn signed(&self, sha256: [u8; 32]) -> Result<Option<u64>, SourceError>;
+    /// The way into the stream, where this process has one.
+    fn intake(&self) -> Option<Intake>;
     /// The bytes of a file of the log folder; the path is one that [`super::log::named`] knows.
     ///
     /// # Errors

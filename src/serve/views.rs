@@ -11,7 +11,7 @@ use crate::event::{Amount, Date, Day, Text, Time};
 use crate::store::progress::view::{AgencyView, FigureView, TargetView};
 
 /// The line of one series, with what a chart of it shows.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SeriesView {
     /// Indicator.
     pub id: String,
@@ -54,7 +54,7 @@ pub struct SeriesView {
 }
 
 /// A day on which a line changes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PointView {
     /// Day of the events.
     pub day: Day,
@@ -67,7 +67,7 @@ pub struct PointView {
 }
 
 /// Something that happened to a series.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct MarkView {
     /// `correction`, `retraction`, `dispute`, `verification`, `resolution`, `remark` (a report with a remark), `break` (a new
     /// definition counts from that day), `revision` (of a target), `succession` (of a region).
@@ -86,7 +86,7 @@ pub struct MarkView {
 
 /// The events behind one figure. `contributes` of all pages add up to `figure.value`; of stated values the one that `counts`
 /// is the figure.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct EventsView {
     /// Indicator.
     pub id: String,
@@ -117,7 +117,7 @@ pub struct EventsView {
 }
 
 /// One event behind a figure.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct EventView {
     /// Entry.
     pub index: u64,
@@ -165,7 +165,7 @@ pub struct EventView {
 }
 
 /// A thing that counts once, however many claim it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ThingView {
     /// Identity fields, in the order of the indicator's identity scheme.
     pub identity: Vec<String>,
@@ -174,7 +174,7 @@ pub struct ThingView {
 }
 
 /// A page of entries: who reported what and when.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct EntriesPage {
     /// In log order, newest first with `order=desc`.
     pub entries: Vec<EntryView>,
@@ -189,7 +189,7 @@ pub struct EntriesPage {
 }
 
 /// One entry of the log.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct EntryView {
     /// Index.
     pub index: u64,
@@ -233,7 +233,7 @@ pub struct EntryView {
 }
 
 /// Every agency.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct AgenciesView {
     /// In the order of registration.
     pub agencies: Vec<AgencyDetail>,
@@ -246,7 +246,7 @@ pub struct AgenciesView {
 }
 
 /// An agency: who it is, its keys and what became of its reports.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct AgencyDetail {
     /// Code.
     pub code: String,
@@ -281,7 +281,7 @@ pub struct AgencyDetail {
 }
 
 /// A key of an agency.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct KeyView {
     /// NKey public key, `U…`.
     pub kid: String,
@@ -306,7 +306,7 @@ pub struct KeyView {
 }
 
 /// Missing reports of a key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct GapView {
     /// First missing number.
     pub first: u64,
@@ -317,7 +317,7 @@ pub struct GapView {
 }
 
 /// One report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ReportView {
     /// Entry.
     pub index: u64,
@@ -328,7 +328,7 @@ pub struct ReportView {
 }
 
 /// How late reports are, in seconds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LatenessView {
     /// Half are later.
     pub median_s: i64,

@@ -220,7 +220,6 @@ async fn chart_svg(State(pages): State<Pages>, Path(id): Path<String>, asked: As
     if response.status().is_success() {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("image/svg+xml"));
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
         headers
             .insert(HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("cross-origin"));
         if let Ok(policy) = HeaderValue::from_str(&chart_policy()) {

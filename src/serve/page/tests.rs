@@ -214,6 +214,18 @@ impl Source for Made {
         Err(SourceError::Broken("no page follows".into()))
     }
 
+    fn registry(&self) -> Read<Arc<crate::catalogue::registry::Registry>> {
+        Ok(Arc::default())
+    }
+
+    fn signed(&self, _: [u8; 32]) -> Read<Option<u64>> {
+        Ok(None)
+    }
+
+    fn intake(&self) -> Option<crate::serve::intake::Intake> {
+        None
+    }
+
     fn records(&self, id: Uuid, _: Option<&str>) -> Read<RecordsView> {
         let mention = json!({ "agency": agency(), "id": id, "index": 8 });
         let version = json!({
