@@ -213,6 +213,53 @@ fn everything_is_there_without_a_script_on_a_phone_and_by_keyboard() {
     assert!(browser.text("#points").unwrap().contains("1,617"));
 }
 
+/// The addresses that a page names, and what it says.
+fn links(ledger: &Ledger, path: &str) -> (u16, String, Vec<String>) {
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let mut answer = agent.get(format!("{}{path}", ledger.http)).call().unwrap();
+    let text = String::from_utf8_lossy(&answer.body_mut().read_to_vec().unwrap()).into_owned();
+    let is_page = answer.headers()["content-type"].to_str().unwrap().starts_with("text/html");
+    let named = ["href=\"", "src=\"", "data-fragment=\""];
+    let found = named.iter().flat_map(|name| text.split(name).skip(1)).filter_map(|rest| rest.split('"').next());
+    let found = found.filter(|link| is_page && link.starts_with('/')).map(|link| link.replace("&amp;", "&"));
+    (answer.status().as_u16(), text.clone(), found.collect())
+}
+
+#[test]
+fn every_link_leads_somewhere_and_every_figure_adds_up() {
+    let folder = Folder::new();
+    let ledger = Ledger::up(&folder);
+    busy(&folder);
+    ledger.proven();
+    let mut open: Vec<String> = PAGES.iter().map(|path| (*path).to_owned()).collect();
+    open.push("/?lang=en&as_of=2026-05-03&known_at=30".to_owned());
+    let mut seen: std::collections::BTreeSet<String> = open.iter().cloned().collect();
+    while let Some(path) = open.pop() {
+        let (status, text, found) = links(&ledger, &path);
+        assert_eq!(status, 200, "{path}: {text}");
+        // The pages of one moment and language stand for those of the others.
+        let known = |link: &String| link.contains("lang=") || link.contains("theme=") || link.contains("known_at=");
+        open.extend(found.into_iter().filter(|link| !known(link)).filter(|link| seen.insert(link.clone())));
+    }
+    assert!(seen.len() > 200, "{} addresses", seen.len());
+
+    // Sums and counts: what the events on the page add is the figure. Stated values: one of them is it.
+    let (_, view) = ledger.get("/v1/indicators");
+    let mut added = 0;
+    for indicator in view["indicators"].as_array().unwrap() {
+        let id = indicator["id"].as_str().unwrap();
+        let (status, text, _) = links(&ledger, &format!("/indicators/{id}/events?lang=en"));
+        assert_eq!(status, 200, "{id}");
+        let has_value = !indicator["figure"]["value"].is_null() && indicator["figure"]["reports"] != 0;
+        if has_value && ["sum", "distinct"].contains(&indicator["fold"].as_str().unwrap()) {
+            assert!(text.contains("the whole figure"), "{id} does not add up: {text}");
+            added += 1;
+        }
+        assert!(!has_value || !text.contains("No report stands behind"), "{id}");
+    }
+    assert!(added >= 2, "{added} figures were added up");
+}
+
 #[test]
 fn axe_finds_nothing_on_any_page_in_either_language_and_theme() {
     let folder = Folder::new();

@@ -5,10 +5,21 @@ use maud::{Markup, html};
 
 use crate::event::Amount;
 use crate::event::governance::Goal;
-use crate::store::progress::view::{FigureView, StatusView, TargetView};
+use crate::store::progress::view::{FigureView, IndicatorView, StatusView, TargetView};
 
 /// Units of the drawing's width: the browser stretches it.
 const WIDTH: i128 = 1_000;
+
+/// The figure against the target shown first. What was stated for another period is not held against it.
+#[must_use]
+pub fn of_whole(view: &IndicatorView) -> Bar {
+    let target = view.target();
+    let bar = Bar::of(&view.figure, target, Some(&view.status));
+    let other = target
+        .and_then(|target| target.period.as_deref())
+        .is_some_and(|period| view.figure_period.as_deref() != Some(period));
+    if other { Bar { value: None, verified: None, ..bar } } else { bar }
+}
 
 /// One bar.
 #[derive(Debug, Clone, Copy, Default)]
@@ -37,7 +48,7 @@ impl Bar {
             verified: figure.verified,
             target: target.and_then(|target| target.current.value),
             original: moved.and_then(|target| target.original.value),
-            expected: status.and_then(|status| status.expected),
+            expected: status.and_then(|status| status.expected).filter(|expected| *expected != Amount::ZERO),
             is_cap: target.is_some_and(|target| target.current.goal == Goal::AtMost),
         }
     }

@@ -3,12 +3,13 @@
 
 use maud::{Markup, html};
 
-use super::bar::{Bar, share};
+use super::bar::{of_whole, share};
 use super::parts::{badges, remark, status};
 use super::visit::Visit;
 use super::words;
 use crate::catalogue::units;
 use crate::event::lang::Lang;
+use crate::event::{Amount, Date};
 use crate::store::progress::view::{IndicatorView, TargetView};
 
 /// The card.
@@ -26,7 +27,7 @@ pub fn card(view: &IndicatorView, visit: &Visit) -> Markup {
             }
             h3.card-title data-say=(say(view, lang)) { a href=(visit.link(&format!("/indicators/{}", view.id))) { (lang.of(&view.title)) } }
             (figure(view, target, lang))
-            (Bar::of(&view.figure, target, Some(&view.status)).draw())
+            (of_whole(view).draw())
             (standing(view, lang))
             dl.card-facts {
                 dt { (lang.pick("기관 전망", "Agency’s forecast")) }
@@ -66,10 +67,22 @@ pub(super) fn figure(view: &IndicatorView, target: Option<&TargetView>, lang: La
             }
             @if let Some(period) = period(view, target) { span.figure-period { "(" (period) ")" } }
             @if let Some(target) = wanted {
-                span.figure-target { (lang.pick("목표 ", "of ")) span.num { (lang.of(&target.current.text)) } }
+                span.figure-target { (wanted_for(target, lang)) span.num { (lang.of(&target.current.text)) } }
                 @if let Some(share) = share_of(view, target) { span.figure-share.num { (share) } }
             }
         }
+    }
+}
+
+/// What stands before a target: of one period it names it, so that nobody takes it for another year's.
+fn wanted_for(target: &TargetView, lang: Lang) -> String {
+    let period = target.period.as_ref();
+    let said = period.map(|period| Date::parse(period).map_or_else(|_| period.clone(), |date| words::date(date, lang)));
+    match (said, lang) {
+        (None, Lang::Ko) => "목표 ".to_owned(),
+        (None, Lang::En) => "of ".to_owned(),
+        (Some(period), Lang::Ko) => format!("{period} 목표 "),
+        (Some(period), Lang::En) => format!("target for {period}: "),
     }
 }
 
@@ -99,7 +112,7 @@ pub(super) fn standing(view: &IndicatorView, lang: Lang) -> Markup {
                     (words::due(&target.current, lang))
                 }
             }
-            @if let Some(expected) = view.status.expected.filter(|_| view.status.code != "met") {
+            @if let Some(expected) = view.status.expected.filter(|expected| view.status.code != "met" && *expected != Amount::ZERO) {
                 span.expected {
                     (lang.pick("오늘까지 예상 ", "expected by now "))
                     span.num { (lang.of(&units::say(units::rough(expected), view.unit.as_ref(), false))) }
@@ -121,7 +134,16 @@ pub(super) fn forecast(view: &IndicatorView, lang: Lang) -> Markup {
 
 /// Who reported last, when, and how fresh that is.
 pub(super) fn last_report(view: &IndicatorView, lang: Lang) -> Markup {
-    let Some(last) = &view.last_report else { return html! { span.quiet { (lang.pick("없음", "none")) } } };
+    let Some(last) = &view.last_report else {
+        // What has not reached the stage that counts moves no total.
+        let is_on_its_way = !view.figure.text.ko.is_empty();
+        let said = if is_on_its_way {
+            lang.pick("중간 단계 보고만 있음", "earlier stages only")
+        } else {
+            lang.pick("없음", "none")
+        };
+        return html! { span.quiet { (said) } };
+    };
     html! {
         @if let Some(agency) = &last.agency { (lang.of(&agency.name)) " · " }
         @if let Some(day) = last.day {

@@ -9,9 +9,9 @@ use super::words;
 use crate::catalogue::units;
 use crate::event::governance::Goal;
 use crate::event::lang::Lang;
-use crate::event::{Amount, Day};
+use crate::event::{Amount, Date, Day};
 use crate::serve::views::{MarkView, PointView, SeriesView};
-use crate::store::progress::view::TargetState;
+use crate::store::progress::view::{TargetState, TargetView};
 
 /// Pixels from the top of the drawing to that of the plot, and the plot's height.
 const TOP: i128 = 22;
@@ -32,10 +32,10 @@ pub enum Place {
 pub const STYLE: &str = "svg{font:13px system-ui,sans-serif;color-scheme:light dark}\
 .c-paper{fill:#fff}.c-text,.c-mark-text{fill:#14191f}.c-quiet{fill:#4c5662}.c-grid{stroke:#d3d9e0}.c-value{stroke:#0b4a8f}\
 .c-verified{stroke:#14191f}.c-path{stroke:#14191f}.c-original{stroke:#6a7480}.c-today{stroke:#6a7480}.c-mark{fill:#fff;stroke:#14191f}\
-.c-break{stroke:#a8201a}.c-due{fill:#14191f}path,line{fill:none}\
+.c-break{stroke:#a8201a}.c-due{fill:#14191f}.c-end{fill:#0b4a8f}path,line{fill:none}\
 @media(prefers-color-scheme:dark){.c-paper{fill:#0f1419}.c-text,.c-mark-text{fill:#e9edf2}.c-quiet{fill:#aab4bf}.c-grid{stroke:#2d3640}\
 .c-value{stroke:#8cbcf2}.c-verified,.c-path{stroke:#e9edf2}.c-original,.c-today{stroke:#9aa5b1}.c-mark{fill:#0f1419;stroke:#e9edf2}\
-.c-break{stroke:#ff9a90}.c-due{fill:#e9edf2}}";
+.c-break{stroke:#ff9a90}.c-due{fill:#e9edf2}.c-end{fill:#8cbcf2}}";
 
 /// The marks as numbered: those of one kind on one day share a number. Verifications have a line of their own.
 #[must_use]
@@ -78,7 +78,7 @@ impl<'a> Chart<'a> {
     pub fn said(&self) -> String {
         let figure = self.lang.of(&self.view.figure.text);
         let day = words::day(self.view.as_of, self.lang);
-        let target = self.view.targets.first().map(|target| self.lang.of(&target.current.text));
+        let target = self.target().map(|target| self.lang.of(&target.current.text));
         match (self.lang, figure.is_empty(), target) {
             (Lang::Ko, true, _) => format!("{day} 현재 보고된 값이 없습니다."),
             (Lang::Ko, false, Some(target)) => format!("{day} 현재 {figure}, 목표는 {target}입니다."),
@@ -87,6 +87,15 @@ impl<'a> Chart<'a> {
             (Lang::En, false, Some(target)) => format!("{figure} as of {day}; the target is {target}."),
             (Lang::En, false, None) => format!("{figure} as of {day}."),
         }
+    }
+
+    /// The target that counts on the day shown: of the whole, or of the newest period that has begun.
+    fn target(&self) -> Option<&TargetView> {
+        let begun = |target: &&TargetView| {
+            let first = target.period.as_deref().map(|period| Date::parse(period).map(Date::first_day));
+            first.is_none_or(|first| first.is_ok_and(|first| first <= self.view.as_of))
+        };
+        self.view.targets.iter().filter(begun).max_by(|one, other| one.period.cmp(&other.period))
     }
 
     /// The drawing.
@@ -102,7 +111,7 @@ impl<'a> Chart<'a> {
                 title #chart-title { (title) }
                 desc #chart-desc { (self.said()) }
                 @if alone { (self.dress(title, height)) }
-                svg x="0" y=(top) width="100%" height=(HEIGHT) overflow="visible" {
+                svg x=(if alone { "14" } else { "0" }) y=(top) width=(if alone { "690" } else { "100%" }) height=(HEIGHT) overflow="visible" {
                     (self.grid())
                     svg width="100%" height="100%" viewBox="0 0 1000 1000" preserveAspectRatio="none" overflow="visible" { (self.lines()) }
                     (self.ends())
@@ -234,6 +243,10 @@ impl<'a> Chart<'a> {
         let (Some(start), Some(due), Goal::Reach) = (start, target.due_last_day, target.goal) else {
             return format!("M0 {y}H1000", y = self.scale.y(value));
         };
+        // A period that ended before the line began has a target and no path.
+        if due <= start {
+            return String::new();
+        }
         let baseline = self.view.baseline.as_ref().map_or(Amount::ZERO, |baseline| baseline.value);
         let between = self.view.expected.iter().map(|point| (point.date.last_day(), point.value));
         let between = between.filter(|(day, _)| *day > start && *day < due);

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::bar::Bar;
+use super::bar::{Bar, of_whole};
 use super::card;
 use super::chart::{Chart, Place};
 use super::map;
@@ -40,7 +40,7 @@ pub fn content(of: &Commitment<'_>, visit: &Visit) -> Markup {
             h1 data-say=(lang.of(&view.title)) { (lang.of(&view.title)) }
             div.headline {
                 (card::figure(view, view.target(), lang))
-                (Bar::of(&view.figure, view.target(), Some(&view.status)).draw())
+                (of_whole(view).draw())
                 (card::standing(view, lang))
                 (badges(view, lang))
             }
@@ -119,7 +119,7 @@ fn facts(view: &IndicatorView, visit: &Visit) -> Markup {
             @if figure.not_deduplicated > Amount::ZERO {
                 div { dt { (lang.pick("중복 제거 안 된 몫", "Not de-duplicated")) } dd { (words::amount(figure.not_deduplicated, view, lang)) } }
             }
-            div { dt { (lang.pick("보고 건수", "Reports")) } dd.num { (figure.reports) } }
+            @if view.fold != FoldKind::Stage { div { dt { (lang.pick("보고 건수", "Reports")) } dd.num { (figure.reports) } } }
         }
     }
 }

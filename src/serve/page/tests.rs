@@ -294,6 +294,21 @@ async fn every_page_renders_whatever_the_ledger_holds() {
     }
 }
 
+#[test]
+fn a_value_of_one_period_is_not_held_against_the_target_of_another() {
+    let visit = |lang: &str| Visit::read("/", Some(lang), &Default::default()).unwrap();
+    for (of, target, drawn) in [("2025", "2026", false), ("2026", "2026", true)] {
+        let mut view = indicator();
+        view.figure_period = Some(of.to_owned());
+        view.targets[0].period = Some(target.to_owned());
+        let card = card::card(&view, &visit("lang=en")).into_string();
+        assert!(card.contains(&format!("target for {target}: ")), "{card}");
+        assert_eq!(card.contains(r#"class="bar-value" x="0" y="5" width="0""#), !drawn, "{of} {target}: {card}");
+        assert_eq!(card.contains("(2025)"), !drawn, "{card}");
+        assert!(card::card(&view, &visit("lang=ko")).into_string().contains("2026년 목표 "));
+    }
+}
+
 #[tokio::test]
 async fn assets_are_kept_under_their_digest() {
     for asset in [&assets::STYLE, &assets::SCRIPT, &assets::ICON] {
