@@ -1,5 +1,6 @@
 #!/bin/sh
-# What a machine needs for jindo, one part at a time: needs | nats-server | cargo-deny | python | witness | go | browser. Each does nothing
+# What a machine needs for jindo, one part at a time: needs | nats-server | cargo-deny | python | witness | go | promtool |
+# browser. Each does nothing
 # where it is done already, and says in one line what is missing. Writes to .cache only; never touches a running service.
 set -eu
 cd "$(dirname "$0")/.."
@@ -111,6 +112,20 @@ browser() {
     grep -q "axe v4.12.1" "$cache/axe.min.js" 2>/dev/null || fetch axe-playwright-python axe.min.js
 }
 
+# Prometheus' own checker of rules, out of Debian's package, which is not installed.
+prom_tool() {
+    have promtool && return
+    [ -x "$cache/promtool" ] && return
+    have apt-get && have dpkg-deb || fail "promtool is missing: install prometheus"
+    rm -rf "$cache/deb" && mkdir -p "$cache/deb/root"
+    fetched() { (cd "$cache/deb" && apt-get -o APT::Sandbox::User=root download prometheus) >/dev/null 2>&1; }
+    fetched || { apt-get update >/dev/null && fetched; } || fail "Debian's package prometheus, for promtool, could not be fetched"
+    dpkg-deb --extract "$cache"/deb/prometheus_*.deb "$cache/deb/root"
+    mv "$cache/deb/root/usr/bin/promtool" "$cache/promtool"
+    rm -rf "$cache/deb"
+    echo "setup: $cache/promtool"
+}
+
 case "${1:-}" in
 needs) needs ;;
 nats-server) nats_server ;;
@@ -118,6 +133,7 @@ cargo-deny) cargo_deny ;;
 python) python ;;
 witness) witness ;;
 go) go_tools ;;
+promtool) prom_tool ;;
 browser) browser ;;
-*) fail "give one of: needs nats-server cargo-deny python witness go browser" ;;
+*) fail "give one of: needs nats-server cargo-deny python witness go promtool browser" ;;
 esac

@@ -354,6 +354,16 @@ pub const FOLLOW_BEAT_MS: u64 = 15_000;
 pub const FOLLOW_LOOK_MS: u64 = 200;
 /// After how long a follower should ask again, and the ledger is read again where that failed.
 pub const FOLLOW_RETRY_MS: u64 = 1_000;
+/// Least time between two looks for what is to be reminded of.
+pub const REMIND_EVERY_MS: u64 = 2_000;
+/// Looked for also where nothing is reported: what is due changes with the day.
+pub const REMIND_LOOK_MS: u64 = 60_000;
+/// Reminders listed: the newest, years of them.
+pub const REMINDERS_SHOWN_MAX: usize = 10_000;
+/// How long a webhook may take to answer.
+pub const WEBHOOK_CALL_MS: u64 = 10_000;
+/// Pause after a webhook failed for the first time, doubled with each failure, and the longest one.
+pub const WEBHOOK_PAUSE_MS: (u64, u64) = (1_000, 15 * 60_000);
 /// Least time between two rounds of announcements: five a second is live for people, and a flood of reports costs no more.
 pub const ANNOUNCE_EVERY_MS: u64 = 200;
 /// Pause after a round that failed.

@@ -179,6 +179,7 @@ async fn read(
         let over = batch.is_err();
         let size = *shared.sizes().borrow();
         let waiting = reader.pending();
+        shared.meters().waits(waiting);
         if waiting > 0 {
             told.tell(size, waiting);
             shared.set_health(Health::CatchingUp { size, waiting });
@@ -304,7 +305,7 @@ impl Committer {
         let Some(core) = self.core.as_mut() else { return Err(Halt::Stopped) };
         let entries: Vec<Entry> = ready.iter().map(|ready| ready.entry.clone()).collect();
         match core.commit(ready, registry) {
-            Ok(()) => {}
+            Ok(did) => self.shared.meters().committed(&did, Time::now()),
             Err(halt) if halt.is_doubt() => self.rebuild(&halt.to_string(), entries)?,
             Err(halt) => return Err(halt),
         }

@@ -8,8 +8,10 @@ use tokio::sync::watch;
 
 use super::folding::registry_beside;
 use super::halt::Halt;
+use super::meters::Meters;
 use super::rebuild::Ask;
 use super::registries::Registries;
+use super::remind::Reminder;
 use crate::catalogue::registry::Registry;
 use crate::event::Time;
 use crate::log::entry::Entry;
@@ -60,6 +62,8 @@ struct Inner {
     past: Registries,
     doubt: Mutex<Option<String>>,
     ask: Mutex<Option<Ask>>,
+    meters: Meters,
+    reminders: Mutex<Arc<Vec<Reminder>>>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -120,6 +124,8 @@ impl Shared {
             past: Registries::default(),
             doubt: Mutex::new(None),
             ask: Mutex::new(None),
+            meters: Meters::default(),
+            reminders: Mutex::default(),
         };
         Shared { inner: Arc::new(inner) }
     }
@@ -192,6 +198,22 @@ impl Shared {
     #[must_use]
     pub fn proof(&self) -> watch::Receiver<Proof> {
         self.inner.proof.subscribe()
+    }
+
+    /// The newest reminders, oldest of them first.
+    #[must_use]
+    pub fn reminders(&self) -> Arc<Vec<Reminder>> {
+        self.inner.reminders.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_reminders(&self, newest: Vec<Reminder>) {
+        *self.inner.reminders.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(newest);
+    }
+
+    /// What is counted for the operator.
+    #[must_use]
+    pub fn meters(&self) -> &Meters {
+        &self.inner.meters
     }
 
     /// Entries that the published checkpoint covers; 0 where this process publishes none.

@@ -10,6 +10,7 @@ pub mod intake;
 mod layers;
 pub mod live;
 pub mod log;
+mod metrics;
 pub mod openapi;
 pub mod page;
 pub mod problem;

@@ -193,6 +193,38 @@ fn limit(pairs: &Pairs) -> Result<usize, Problem> {
     })
 }
 
+/// Which reminders are asked for.
+pub struct WantedReminders {
+    /// Of this kind.
+    pub kind: Option<String>,
+    /// About this commitment.
+    pub indicator: Option<String>,
+    /// For this agency.
+    pub agency: Option<String>,
+    /// The newest so many.
+    pub limit: usize,
+}
+
+/// `kind`, `indicator`, `agency` and `limit` of reminders.
+///
+/// # Errors
+/// [`Problem`].
+pub fn reminders(pairs: &Pairs) -> Result<WantedReminders, Problem> {
+    only(pairs, &["kind", "indicator", "agency", "limit"])?;
+    let text = |name| value(pairs, name).map(str::to_owned);
+    let kinds = ["due", "overdue", "silent", "disputed", "refused"];
+    let kind = text("kind");
+    if kind.as_deref().is_some_and(|kind| !kinds.contains(&kind)) {
+        let list = kinds.join(", ");
+        return Err(Problem::parameter(
+            "kind",
+            &format!("다음 중 하나여야 합니다: {list}"),
+            &format!("must be one of {list}"),
+        ));
+    }
+    Ok(WantedReminders { kind, indicator: text("indicator"), agency: text("agency"), limit: limit(pairs)? })
+}
+
 /// `indicator`, ids with commas between them, and `last_event_id`.
 ///
 /// # Errors

@@ -6,6 +6,7 @@ use axum::Router;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Serialize;
@@ -15,6 +16,7 @@ use super::Config;
 use super::follow::{self, Hub};
 use super::layers;
 use super::log::{self, LogFile};
+use super::metrics::{self, Metrics};
 use super::problem::{Problem, text};
 use super::query::{self, Pairs};
 use super::resources;
@@ -28,6 +30,7 @@ use crate::projector::receipts::Name;
 pub(super) struct App {
     pub source: Arc<dyn Source>,
     hub: Hub,
+    metrics: Metrics,
     pub config: Config,
 }
 
@@ -40,14 +43,17 @@ pub(super) type Named = Result<Path<String>, PathRejection>;
 
 /// The router over a source.
 pub(super) fn router(source: Arc<dyn Source>, hub: Hub, config: Config) -> Router {
+    let metrics = Metrics::new(&*source, &hub);
     let router = Router::new()
         .merge(super::page::routes(source.clone()))
         .route("/v1/indicators/{id}", get(indicator))
         .route("/v1/records/{id}", get(records))
+        .route("/v1/reminders", get(reminders))
         .route("/v1/stream", get(stream))
         .route("/v1/entries/{index}", get(entry))
         .route("/v1/receipts/{name}", get(receipt))
         .route("/log/{*path}", get(log_file))
+        .route("/metrics", get(async |State(app): State<App>| app.told().await))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/v1/reports", post(intake::reports))
@@ -56,7 +62,8 @@ pub(super) fn router(source: Arc<dyn Source>, hub: Hub, config: Config) -> Route
         .fallback(nowhere)
         .method_not_allowed_fallback(async || Problem::method())
         .layer(DefaultBodyLimit::max(HTTP_BODY_BYTES_MAX))
-        .with_state(App { source, hub, config });
+        .layer(from_fn_with_state(metrics.clone(), metrics::count))
+        .with_state(App { source, hub, metrics, config });
     layers::around(router)
 }
 
@@ -81,6 +88,12 @@ impl App {
             Ok(Err(error @ SourceError::Broken(_))) => Err(broken(&error)),
             Err(error) => Err(broken(&error)),
         }
+    }
+
+    /// What an operator watches; gauges may read disk.
+    async fn told(self) -> Answer {
+        let answer = tokio::task::spawn_blocking(move || self.metrics.answer()).await;
+        answer.unwrap_or_else(|error| Err(broken(&error)))
     }
 
     /// Waits until `size` entries are folded.
@@ -182,6 +195,20 @@ async fn entry(State(app): State<App>, index: Named, pairs: Asked, headers: Head
 fn vary(mut response: Response) -> Response {
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
     response
+}
+
+/// Newest first.
+async fn reminders(State(app): State<App>, pairs: Asked) -> Answer {
+    let wanted = query::reminders(&query_pairs(pairs)?)?;
+    let all = app.source.reminders();
+    let is = |wanted: &Option<String>, found: Option<&String>| wanted.is_none() || wanted.as_ref() == found;
+    let mine = all.iter().rev().filter(|reminder| {
+        is(&wanted.kind, Some(&reminder.kind))
+            && is(&wanted.indicator, reminder.indicator.as_ref())
+            && is(&wanted.agency, reminder.agency.as_ref())
+    });
+    let reminders: Vec<_> = mine.take(wanted.limit).collect();
+    Ok(json(&serde_json::json!({ "reminders": reminders })))
 }
 
 /// A browser that reconnects says where it was in a header; others may say it in the query.

@@ -15,6 +15,7 @@ use crate::event::{Day, Text, Time};
 use crate::fold::rows::Fault;
 use crate::projector::changes::{Changes, Mark};
 use crate::projector::receipts::Name;
+use crate::projector::remind::Reminder;
 use crate::store::progress::view::{AgencyView, IndicatorView, IndicatorsView};
 
 /// The moment a reader asks for.
@@ -297,6 +298,10 @@ pub trait Source: Send + Sync + 'static {
     /// # Errors
     /// [`SourceError`].
     fn changes(&self, today: Day, told: &dyn Fn(&str, Mark, bool) -> bool) -> Result<Changes, SourceError>;
+    /// The newest reminders, oldest of them first.
+    fn reminders(&self) -> std::sync::Arc<Vec<Reminder>>;
+    /// Registers what an operator watches of it.
+    fn measure(&self, registry: &mut prometheus_client::registry::Registry);
     /// The exact bytes of an entry.
     ///
     /// # Errors

@@ -152,6 +152,12 @@ impl Source for Fake {
         Ok(Changes { size, proven_size: 0, known_at: None, origin, simulated: false, indicators })
     }
 
+    fn reminders(&self) -> std::sync::Arc<Vec<crate::projector::remind::Reminder>> {
+        std::sync::Arc::default()
+    }
+
+    fn measure(&self, _: &mut prometheus_client::registry::Registry) {}
+
     fn entry(&self, index: u64) -> Result<Option<Vec<u8>>, SourceError> {
         Ok((index == 0).then(|| b"jindo-entry/v1\n<script>".to_vec()))
     }

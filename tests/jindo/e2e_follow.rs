@@ -75,13 +75,6 @@ impl Follower {
         Some(event)
     }
 
-    /// Reads on until nothing is missing up to `size`.
-    pub fn until_size(&mut self, size: u64) {
-        while self.size() < size {
-            self.next().unwrap();
-        }
-    }
-
     /// Up to where it saw everything.
     pub fn size(&self) -> u64 {
         self.last.as_ref().map_or(0, |last| last.split('.').next().unwrap().parse().unwrap())

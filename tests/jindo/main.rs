@@ -18,6 +18,7 @@ mod e2e_house;
 mod e2e_import;
 mod e2e_load;
 mod e2e_log;
+mod e2e_metrics;
 mod e2e_rebuild;
 mod e2e_recover;
 mod e2e_up;

@@ -75,7 +75,8 @@ impl Wanted {
         Wanted(ids)
     }
 
-    fn is_all(&self) -> bool {
+    /// Whether every indicator is wanted.
+    pub fn is_all(&self) -> bool {
         self.0.is_empty()
     }
 

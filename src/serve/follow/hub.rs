@@ -51,6 +51,8 @@ pub(super) struct Held {
     kept_bytes: usize,
     /// Number and id of the frame before the first one kept.
     before: (u64, String),
+    /// The whole snapshot and its id: the same bytes for all who begin with it.
+    whole: Option<(String, Bytes)>,
 }
 
 /// Where a follower begins.
@@ -202,7 +204,7 @@ impl Hub {
             let held = self.held();
             // On a new day every status may be another.
             let same_day = held.last.as_ref().is_some_and(|(day, _)| *day == today);
-            same_day.then(|| held.told.clone()).unwrap_or_default()
+            if same_day { held.told.clone() } else { HashMap::new() }
         };
         let read = move || source.changes(today, &|id: &str, mark: Mark, _| known.get(id) == Some(&mark));
         let changes = tokio::task::spawn_blocking(read).await.map_err(|error| error.to_string())?;
@@ -257,13 +259,20 @@ impl Hub {
 
     /// Where one begins who has seen all up to `last`: there, if that is still known, else with a snapshot.
     pub fn start(&self, wanted: &Wanted, last: Option<&str>) -> Start {
-        let held = self.held();
+        let mut held = self.held();
         if let Some(number) = last.and_then(|last| held.find(last)) {
             return Start { first: None, number };
         }
-        let mine = held.now.iter().filter(|(id, _)| wanted.has(id)).map(|(_, json)| json);
-        let first = held.last.as_ref().map(|(day, last)| snapshot(&held.id(), *day, last, mine));
-        Start { first, number: held.number() }
+        let (id, number) = (held.id(), held.number());
+        let made = held.whole.as_ref().filter(|(of, _)| *of == id && wanted.is_all()).map(|(_, bytes)| bytes.clone());
+        let first = made.or_else(|| {
+            let mine = held.now.iter().filter(|(id, _)| wanted.has(id)).map(|(_, json)| json);
+            held.last.as_ref().map(|(day, last)| snapshot(&id, *day, last, mine))
+        });
+        if let (true, Some(first)) = (wanted.is_all(), &first) {
+            held.whole = Some((id, first.clone()));
+        }
+        Start { first, number }
     }
 
     /// What comes after a frame.

@@ -58,6 +58,8 @@ pub async fn answer(hub: &Hub, wanted: Wanted, last: Option<String>) -> Result<R
 
 enum Step {
     Begin(Option<String>),
+    First(Option<Bytes>),
+    State,
     Go,
     End,
 }
@@ -72,7 +74,9 @@ fn events(
     let follower = Follower { hub, wanted, number: 0, newest, state, over, _following: following };
     unfold((follower, Step::Begin(last)), |(mut follower, step)| async move {
         let (bytes, step) = match step {
-            Step::Begin(last) => (follower.begin(last.as_deref()), Step::Go),
+            Step::Begin(last) => follower.begin(last.as_deref()),
+            Step::First(Some(first)) => (first, Step::State),
+            Step::First(None) | Step::State => (follower.hub.state(follower.number), Step::Go),
             Step::Go => follower.next().await,
             Step::End => return None,
         };
@@ -92,13 +96,11 @@ struct Follower {
 }
 
 impl Follower {
-    fn begin(&mut self, last: Option<&str>) -> Bytes {
+    fn begin(&mut self, last: Option<&str>) -> (Bytes, Step) {
         let start = self.hub.start(&self.wanted, last);
         self.number = start.number;
         self.state.mark_unchanged();
-        let retry = format!("retry: {FOLLOW_RETRY_MS}\n\n");
-        let first = start.first.unwrap_or_default();
-        [retry.as_bytes(), &first, &self.hub.state(self.number)].concat().into()
+        (format!("retry: {FOLLOW_RETRY_MS}\n\n").into(), Step::First(start.first))
     }
 
     async fn next(&mut self) -> (Bytes, Step) {

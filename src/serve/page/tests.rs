@@ -218,6 +218,12 @@ impl Source for Made {
         Ok(Arc::default())
     }
 
+    fn measure(&self, _: &mut prometheus_client::registry::Registry) {}
+
+    fn reminders(&self) -> Arc<Vec<crate::projector::remind::Reminder>> {
+        Arc::default()
+    }
+
     fn signed(&self, _: [u8; 32]) -> Read<Option<u64>> {
         Ok(None)
     }
