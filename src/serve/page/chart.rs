@@ -16,6 +16,8 @@ use crate::store::progress::view::{TargetState, TargetView};
 /// Pixels from the top of the drawing to that of the plot, and the plot's height.
 const TOP: i128 = 22;
 const HEIGHT: i128 = 220;
+/// Where the words of a legend begin, in pixels: the longest come last.
+const LEGEND: [i128; 4] = [14, 130, 260, 440];
 /// Marks that are drawn; the list below names them all.
 pub const MARKS_MAX: usize = 24;
 
@@ -124,7 +126,7 @@ impl<'a> Chart<'a> {
     /// Style, ground, heading and legend of a drawing that stands alone.
     fn dress(&self, title: &str, height: i128) -> Markup {
         let legend: Vec<(&str, &str, &str)> = self.legend();
-        let place = |at: usize| 16 + i128::try_from(at).unwrap_or(0) * 174;
+        let place = |at: usize| LEGEND.get(at).copied().unwrap_or(LEGEND[0]);
         let source = match self.lang {
             Lang::Ko => format!("출처: 진도 원장, 로그 {}건 기준", self.view.size),
             Lang::En => format!("Source: jindo ledger, {} log entries", self.view.size),
