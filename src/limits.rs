@@ -126,6 +126,40 @@ pub const SPLIT_VALUES_MAX: usize = 1_000;
 pub const THINGS_MAX: usize = 1_000;
 /// Rows an HTTP table answers in one page.
 pub const PAGE_ROWS_MAX: usize = 1_000;
+/// Characters of a page's query string that are looked at: the longest of ours has some hundred.
+pub const PAGE_QUERY_CHARS_MAX: usize = 4 * 1024;
+/// Points of one series in an answer: ten years of daily changes.
+pub const SERIES_POINTS_MAX: usize = 4_000;
+/// Entries looked at for the marks of one series (corrections, disputes, remarks): the newest ones, as many as a chart can carry.
+pub const SERIES_MARKS_MAX: usize = 200;
+/// Entries looked at for one page of the events behind a figure, and things claimed in them: some tenths of a second.
+pub const BEHIND_ENTRIES_MAX: usize = 1_000;
+/// Things looked at for one page of the events behind a figure; the entry at hand is always finished.
+pub const BEHIND_THINGS_MAX: usize = 5_000;
+/// Things shown of one event behind a figure; all are counted.
+pub const BEHIND_THINGS_SHOWN: usize = 20;
+/// Verifications and disputes shown of one event behind a figure.
+pub const BEHIND_MENTIONS_SHOWN: usize = 20;
+/// Claims on one thing that are followed to tell how it stood at a past moment: honest ones are a handful.
+pub const BEHIND_CLAIMS_MAX: usize = 10_000;
+/// Entries searched for verifications and disputes that were withdrawn after the moment asked for.
+pub const BEHIND_MARKS_MAX: usize = 10_000;
+/// Entries of the log looked at for one page of a filtered list: the cursor goes on behind them.
+pub const ENTRIES_SCAN_MAX: u64 = 5_000;
+/// Entries that one request counts at most for the table of agencies; what is left, the next one counts.
+pub const AGENCIES_COUNT_MAX: u64 = 20_000;
+/// How long one request counts at most for that table.
+pub const AGENCIES_COUNT_MS: u64 = 500;
+/// Days of a chart that its table shows: more are in its CSV.
+pub const PAGE_POINTS_SHOWN: usize = 120;
+/// Events on a page that explains a figure: with 32 things each still a page that a phone opens.
+pub const PAGE_EVENTS_SHOWN: usize = 100;
+/// Newest events on the page of a commitment.
+pub const PAGE_NEWEST_SHOWN: usize = 8;
+/// Entries on a page of the log.
+pub const PAGE_ENTRIES_SHOWN: usize = 50;
+/// Characters of an entry that its page shows: any entry whole, see [`ENTRY_BYTES_MAX`].
+pub const PAGE_ENTRY_CHARS_MAX: usize = 64 * 1024;
 /// Bytes of an event type: with the longest agency code a subject stays well under [`SUBJECT_BYTES_MAX`].
 pub const KIND_BYTES_MAX: usize = 96;
 /// Bytes of one JSON number. The widest amount has 32; a longer text is meant to exhaust whoever computes with it.
@@ -256,6 +290,18 @@ pub const HTTP_HEAD_TIMEOUT_MS: u64 = 10_000;
 pub const HTTP_BODY_BYTES_MAX: usize = 64 * 1024;
 /// Open connections: each costs a task and two buffers, some 30 kB; a few thousand who follow the stream fit.
 pub const HTTP_CONNECTIONS_MAX: usize = 4_096;
+/// How long a client may take to send a body of [`BODY_BYTES_MAX`]: 6 KB a second.
+pub const HTTP_BODY_TIMEOUT_MS: u64 = 10_000;
+/// Reports that a key may send over HTTP at once, each with up to [`BATCH_EVENTS_MAX`] events.
+pub const REPORTS_BURST: u32 = 120;
+/// Reports that a key may send over HTTP per second in the long run; whoever has more publishes over NATS.
+pub const REPORTS_PER_S: u32 = 4;
+/// How far ahead of the ledger a size may lie that `at_least` waits for: more is not folded in that time.
+pub const AT_LEAST_AHEAD_MAX: u64 = 100_000;
+/// Bytes of a request's path and query: longer ones are no question that this API has.
+pub const HTTP_TARGET_BYTES_MAX: usize = 8 * 1024;
+/// Answers shorter than this fit one packet as they are.
+pub const HTTP_COMPRESS_BYTES_MIN: u64 = 1_024;
 /// Descriptors kept for log, store and the connections to NATS when connections are counted: the store's files, tiles being
 /// written, and a few hundred to spare.
 pub const DESCRIPTORS_KEPT: u64 = 256;

@@ -60,7 +60,7 @@ pub struct Indicator {
 }
 
 /// Unit of a number.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Unit {
     /// `charger`, `factory`, `vehicle/year`, `member`, `KRW`, `USD`, `ratio`, `percent`, `case`, `stage`…
@@ -73,7 +73,7 @@ pub struct Unit {
 }
 
 /// Which of the four folds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FoldKind {
     /// Total of a field; listed things count once.
@@ -175,7 +175,7 @@ pub struct Part {
 }
 
 /// Where the line to the target starts.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Baseline {
     /// Value on that date.
@@ -189,7 +189,7 @@ pub struct Baseline {
 }
 
 /// An expected value on a date.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PathPoint {
     /// Date.
@@ -223,7 +223,7 @@ pub struct Source {
 }
 
 /// One thing that is missing to measure the indicator.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Missing {
     /// `unit`, `date`, `target`, `definition`, `baseline`.

@@ -8,6 +8,7 @@ use super::Context;
 use super::exit::{Exit, could};
 use super::ledger::Running;
 use super::up;
+use crate::serve::intake::Intake;
 use crate::serve::live::Live;
 use crate::sign::KeyPair;
 
@@ -98,7 +99,11 @@ async fn serve(args: &Args, context: &Context) -> anyhow::Result<Exit> {
             up::beat(up::Beating { url, operator, data, stream, founding: false, watch }, &projector.shared).await?
         }
     };
-    let (http, stop, serving) = up::http(args.http, Live::new(projector.shared.clone(), true)).await?;
+    let mut live = Live::new(projector.shared.clone(), true);
+    if !args.follow {
+        live = live.with_intake(Intake::new(up::operator_link(&args.nats, &operator, "jindo gateway").await?, &stream));
+    }
+    let (http, stop, serving) = up::http(args.http, live).await?;
     let running = Running {
         http: format!("http://{http}"),
         nats: args.nats.clone(),

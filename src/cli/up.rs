@@ -27,6 +27,7 @@ use crate::projector::remind::{self, webhook::Webhook};
 use crate::projector::run::{self, Ledger, Projector};
 use crate::projector::{Health, Shared, announce, service};
 use crate::serve::descriptors::{connections, raise};
+use crate::serve::intake::Intake;
 use crate::serve::{self, live::Live};
 use crate::sign::KeyPair;
 use crate::stream::config::{AgencyUser, NatsConfig};
@@ -101,7 +102,9 @@ async fn up(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let founding = *projector.shared.sizes().borrow() == 0;
     let making = Beating { url: &server.url, operator: &operator, data, stream: &stream, founding, watch };
     let beat = beat(making, &projector.shared).await?;
-    let (http, stop, serving) = http(args.http, Live::new(projector.shared.clone(), true)).await?;
+    let gateway = Intake::new(operator_link(&server.url, &operator, "jindo gateway").await?, &stream);
+    let live = Live::new(projector.shared.clone(), true).with_intake(gateway);
+    let (http, stop, serving) = http(args.http, live).await?;
     let running = Running {
         http: format!("http://{http}"),
         nats: server.url.clone(),

@@ -139,6 +139,19 @@ impl<'de> Deserialize<'de> for Amount {
     }
 }
 
+impl schemars::JsonSchema for Amount {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Amount".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "number",
+            "description": "An exact decimal, at most 24 digits before and 6 after the point: read it as text, not as a float.",
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

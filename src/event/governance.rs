@@ -149,7 +149,7 @@ pub struct RegionSucceeded {
 }
 
 /// What a target asks of the figure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Goal {
     /// Reach the value by the due date.

@@ -7,6 +7,7 @@ pub mod amount;
 pub mod envelope;
 pub mod governance;
 pub mod json;
+pub mod lang;
 pub mod mask;
 pub mod personal;
 pub mod schema;
@@ -39,7 +40,7 @@ pub struct Event {
 }
 
 /// A value said in both languages.
-#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Text {
     /// Korean.

@@ -305,6 +305,30 @@ impl<'de> Deserialize<'de> for Date {
     }
 }
 
+macro_rules! text_schema {
+    ($($type:ident: $schema:tt),+) => {
+        $(impl schemars::JsonSchema for $type {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!($schema)
+            }
+        })+
+    };
+}
+
+text_schema! {
+    Time: {"type": "string", "format": "date-time", "description": "RFC 3339."},
+    Day: {"type": "string", "format": "date", "description": "A day in Seoul."},
+    Date: {
+        "type": "string",
+        "pattern": "^[0-9]{4}(-(H[12]|Q[1-4]|[0-9]{2}(-[0-9]{2})?))?$",
+        "description": "A date in its precision: 2026, 2026-H1, 2026-Q1, 2026-03 or 2026-03-31.",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -127,23 +127,26 @@ impl<R: Rows> State<R> {
         span: (Standing, Standing),
         at: At,
     ) {
-        let tally = |standing: Standing| {
-            if !standing.alive {
-                return Tally::default();
-            }
-            Tally {
-                value: amount.millionths(),
-                count: 1,
-                verified: if standing.verified { amount.millionths() } else { 0 },
-                loose: loose.millionths(),
-                disputed: i64::from(standing.disputed),
-                provisional: i64::from(effect.provisional),
-                approximate: i64::from(effect.approximate),
-            }
-        };
+        let tally = |standing: Standing| tally(effect, amount, loose, standing);
         let change = plus(tally(span.1), minus(tally(span.0)));
         for number in &effect.series {
             self.add(*number, day, change, at);
         }
+    }
+}
+
+/// What an amount of a record that stands so adds to its series.
+pub(crate) fn tally(effect: &Effect, amount: Amount, loose: Amount, standing: Standing) -> Tally {
+    if !standing.alive {
+        return Tally::default();
+    }
+    Tally {
+        value: amount.millionths(),
+        count: 1,
+        verified: if standing.verified { amount.millionths() } else { 0 },
+        loose: loose.millionths(),
+        disputed: i64::from(standing.disputed),
+        provisional: i64::from(effect.provisional),
+        approximate: i64::from(effect.approximate),
     }
 }

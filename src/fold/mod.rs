@@ -10,4 +10,4 @@ pub mod lookup;
 pub mod rows;
 pub mod state;
 pub mod status;
-mod things;
+pub(crate) mod things;

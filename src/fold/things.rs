@@ -12,7 +12,7 @@ use super::rows::{Claim, Doubt, Effect, Gives, Holder, Ordinal, Rows, SeriesNumb
 use super::state::{At, State, minus, plus};
 use crate::event::{Amount, Day};
 
-type Counts = Vec<(SeriesNumber, Day, Tally)>;
+pub(crate) type Counts = Vec<(SeriesNumber, Day, Tally)>;
 
 impl<R: Rows> State<R> {
     /// Adds a record to the chain of its agency's claims on a thing; the record before it comes back.
@@ -152,16 +152,22 @@ fn place(thing: &Thing, agency: u16, series: Option<SeriesNumber>) -> Option<usi
     thing.holders.iter().position(|holder| (holder.agency, holder.agency_series) == (agency, series))
 }
 
-fn standing(claim: &Claim, effect: &Effect, ordinal: Ordinal) -> Standing {
+/// The claim of that record, as it stands.
+pub(crate) fn standing(claim: &Claim, effect: &Effect, ordinal: Ordinal) -> Standing {
     let (provisional, approximate) = (effect.provisional, effect.approximate);
     Standing { ordinal, provisional, approximate, series: claim.series.clone() }
 }
 
+/// The claim with whose attributes a thing counts: the resolved one, else the first that is alive.
+pub(crate) fn standing_of(thing: &Thing) -> Option<&Standing> {
+    let held = thing.holders.iter().filter(|holder| holder.alive > 0).filter_map(|holder| holder.stands.as_ref());
+    held.min_by_key(|stands| (Some(stands.ordinal) != thing.resolved, stands.ordinal))
+}
+
 /// What a thing counts for, and what for one of its holders or (`None`) for each.
-fn counted(thing: &Thing, place: Option<usize>) -> Counts {
+pub(crate) fn counted(thing: &Thing, place: Option<usize>) -> Counts {
     let alive = || thing.holders.iter().filter(|holder| holder.alive > 0);
-    let held = alive().filter_map(|holder| holder.stands.as_ref());
-    let stands = held.min_by_key(|stands| (Some(stands.ordinal) != thing.resolved, stands.ordinal));
+    let stands = standing_of(thing);
     let (Some(stands), Some(day)) = (stands, alive().map(|holder| holder.earliest.0).min()) else { return Vec::new() };
     let (verified, disputed) = (alive().any(|holder| holder.verified > 0), alive().any(|holder| holder.disputed > 0));
     let whole = one(stands, verified, disputed);

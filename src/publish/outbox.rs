@@ -418,8 +418,11 @@ impl Outbox {
     }
 }
 
-/// A body that may leave this machine.
-fn checked(body: &[u8]) -> Result<String, OutboxError> {
+/// A body that may be published: UTF-8, not too large, without a resident registration number.
+///
+/// # Errors
+/// [`OutboxError::TooLarge`], [`OutboxError::NotText`], [`OutboxError::Personal`].
+pub fn checked(body: &[u8]) -> Result<String, OutboxError> {
     if body.len() > BODY_BYTES_MAX {
         return Err(OutboxError::TooLarge { bytes: body.len() });
     }

@@ -1,17 +1,27 @@
 //! The running ledger as HTTP reads it: the projector's shared handle behind [`Source`].
 
+mod agencies;
+mod behind;
+mod entries;
+mod series;
+
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::intake::Intake;
 use super::metrics::LedgerGauges;
 use super::source::{
-    Ask, Health, Known, Mention, RecordView, RecordsView, RefusedPage, RefusedView, Source, SourceError, VersionView,
+    Ask, AskEntries, AskEvents, AskSeries, Health, Known, Mention, RecordView, RecordsView, RefusedPage, RefusedView,
+    Source, SourceError, VersionView,
 };
+use super::views::{AgenciesView, EntriesPage, EntryView, EventsView, SeriesView};
 use crate::admit::Reason;
 use crate::catalogue::registry::Registry;
-use crate::event::{Day, Text, Time, envelope};
+use crate::event::{Day, Event, Text, Time, envelope};
+use crate::fold::lookup::signature_key;
 use crate::fold::rows::{Ordinal, Record, Rows as _};
 use crate::log::entry::{Entry, Verdict};
 use crate::projector::changes::{Changes, Mark, changes};
@@ -19,16 +29,34 @@ use crate::projector::halt::Halt;
 use crate::projector::receipts::{self, Name, NoReceipt};
 use crate::projector::remind::Reminder;
 use crate::projector::{Health as Running, Shared};
-use crate::store::Reader;
 use crate::store::moment::At;
 use crate::store::progress::view::{AgencyView, IndicatorView, IndicatorsView};
 use crate::store::progress::{self, Moment};
+use crate::store::{Reader, View};
 
 /// The running ledger.
 #[derive(Clone)]
 pub struct Live {
     shared: Shared,
     catalogue_expected: bool,
+    counts: Arc<Mutex<agencies::Counts>>,
+    intake: Option<Intake>,
+}
+
+/// An entry with the data of its events, parsed once for all of them.
+struct Opened {
+    index: u64,
+    recorded: Time,
+    data: Vec<Value>,
+}
+
+/// An indicator at a moment, with what it was read from.
+struct Held {
+    reader: Reader,
+    view: View,
+    registry: Arc<Registry>,
+    moment: Moment,
+    indicator: IndicatorView,
 }
 
 fn broken(error: impl std::fmt::Display) -> SourceError {
@@ -39,7 +67,13 @@ impl Live {
     /// Over the projector's handle. With `catalogue_expected`, readiness waits for the first indicator.
     #[must_use]
     pub fn new(shared: Shared, catalogue_expected: bool) -> Self {
-        Live { shared, catalogue_expected }
+        Live { shared, catalogue_expected, counts: Arc::default(), intake: None }
+    }
+
+    /// Takes reports of agencies over HTTP, too.
+    #[must_use]
+    pub fn with_intake(self, intake: Intake) -> Self {
+        Live { intake: Some(intake), ..self }
     }
 
     /// Told to the reader, and to the projector, which makes the store anew where it cannot be trusted.
@@ -71,23 +105,51 @@ impl Live {
         })
     }
 
+    fn held(&self, id: &str, ask: Ask) -> Result<Option<Held>, SourceError> {
+        let moment = self.moment(ask)?;
+        let registry = self.shared.registry_at(moment.size).map_err(|met| self.doubted(met))?;
+        let by_row = |row: u16| registry.indicators.values().find(|state| state.definition().row == row);
+        let state = registry.indicators.get(id).or_else(|| id.parse().ok().and_then(by_row));
+        let Some(state) = state else { return Ok(None) };
+        let reader = self.shared.reader();
+        let view = reader.view();
+        let forecasts = reader.forecasts_until(moment.size).map_err(|met| self.doubted(met))?;
+        let log = self.shared.log();
+        let source = At::with_log(view.clone(), moment, &log, &registry);
+        let indicator = progress::indicator(&registry, state, &source, &forecasts, moment);
+        let indicator = indicator.map_err(|met| self.doubted(met))?;
+        drop(source);
+        Ok(Some(Held { reader, view, registry, moment, indicator }))
+    }
+
+    /// An entry, parsed.
+    fn parsed(&self, index: u64) -> Result<Entry, SourceError> {
+        Entry::parse(&self.shared.log().read(index).map_err(broken)?).map_err(broken)
+    }
+
+    fn opened(&self, index: u64) -> Result<Opened, SourceError> {
+        let entry = self.parsed(index)?;
+        let data = events_of(&entry).into_iter().map(|event| event.data).collect();
+        Ok(Opened { index, recorded: entry.recorded, data })
+    }
+
+    /// What somebody said about a report.
+    fn mention(&self, reader: &Reader, registry: &Registry, ordinal: Ordinal) -> Result<Mention, SourceError> {
+        let about = reader.record(ordinal).map_err(|met| self.doubted(met))?;
+        let about = about.ok_or_else(|| broken("a record is missing"))?;
+        let agency = agency(registry, registry.agency_code(about.agency));
+        Ok(Mention { agency, id: about.id, index: about.index })
+    }
+
     /// One version: what became of it and what its entry says.
     fn version(&self, reader: &Reader, registry: &Registry, record: &Record) -> Result<VersionView, SourceError> {
-        let text = self.shared.log().read(record.index).map_err(broken)?;
-        let entry = Entry::parse(&text).map_err(broken)?;
+        let entry = self.parsed(record.index)?;
         let verdict = match entry.ruling.as_ref().map(|ruling| &ruling.verdict) {
             Some(Verdict::Accepted) => "accepted",
             Some(Verdict::Duplicate) => "duplicate",
             _ => "refused",
         };
-        let mention = |ordinal: &Ordinal| -> Result<Mention, SourceError> {
-            let about = reader
-                .record(*ordinal)
-                .map_err(|met| self.doubted(met))?
-                .ok_or_else(|| broken("a record is missing"))?;
-            let agency = agency(registry, registry.agency_code(about.agency));
-            Ok(Mention { agency, id: about.id, index: about.index })
-        };
+        let mention = |ordinal: &Ordinal| self.mention(reader, registry, *ordinal);
         let replaced_by = match record.replaced_by {
             Some(ordinal) => reader.record(ordinal).map_err(|met| self.doubted(met))?.map(|newer| newer.id),
             None => None,
@@ -117,10 +179,13 @@ fn event_kind(registry: &Registry, record: &Record) -> String {
     if record.replaces.is_some() { "report.corrected.v1".to_owned() } else { registry.kind(record.kind).to_owned() }
 }
 
+fn events_of(entry: &Entry) -> Vec<Event> {
+    let text = entry.content_type.as_ref().and_then(|kept| kept.text()).zip(entry.body.bytes());
+    text.and_then(|(content_type, body)| envelope::parse(content_type, body).ok()).unwrap_or_default()
+}
+
 fn data_of(entry: &Entry, position: u16) -> Option<Value> {
-    let content_type = entry.content_type.as_ref()?.text()?;
-    let events = envelope::parse(content_type, entry.body.bytes()?).ok()?;
-    events.into_iter().nth(usize::from(position)).map(|event| event.data)
+    events_of(entry).into_iter().nth(usize::from(position)).map(|event| event.data)
 }
 
 fn agency(registry: &Registry, code: &str) -> AgencyView {
@@ -185,16 +250,27 @@ impl Source for Live {
     }
 
     fn indicator(&self, id: &str, ask: Ask) -> Result<Option<IndicatorView>, SourceError> {
-        let moment = self.moment(ask)?;
-        let registry = self.shared.registry_at(moment.size).map_err(|met| self.doubted(met))?;
-        let by_row = |row: u16| registry.indicators.values().find(|state| state.definition().row == row);
-        let state = registry.indicators.get(id).or_else(|| id.parse().ok().and_then(by_row));
-        let Some(state) = state else { return Ok(None) };
-        let reader = self.shared.reader();
-        let forecasts = reader.forecasts_until(moment.size).map_err(|met| self.doubted(met))?;
-        let log = self.shared.log();
-        let source = At::with_log(reader.view(), moment, &log, &registry);
-        progress::indicator(&registry, state, &source, &forecasts, moment).map(Some).map_err(|met| self.doubted(met))
+        Ok(self.held(id, ask)?.map(|held| held.indicator))
+    }
+
+    fn series(&self, id: &str, ask: Ask, which: &AskSeries) -> Result<Option<SeriesView>, SourceError> {
+        self.line(id, ask, which)
+    }
+
+    fn events(&self, id: &str, ask: Ask, which: &AskEvents) -> Result<Option<EventsView>, SourceError> {
+        self.behind(id, ask, which)
+    }
+
+    fn entries(&self, which: &AskEntries) -> Result<EntriesPage, SourceError> {
+        self.entries_page(which)
+    }
+
+    fn entry_view(&self, index: u64) -> Result<Option<EntryView>, SourceError> {
+        self.one_entry(index)
+    }
+
+    fn agencies(&self) -> Result<AgenciesView, SourceError> {
+        self.all_agencies()
     }
 
     fn records(&self, id: Uuid, wanted: Option<&str>) -> Result<RecordsView, SourceError> {
@@ -260,6 +336,18 @@ impl Source for Live {
             Err(NoReceipt::Doubt(doubt)) => Err(self.doubted(doubt)),
             Err(NoReceipt::Broken(fault)) => Err(broken(fault)),
         }
+    }
+
+    fn registry(&self) -> Result<Arc<Registry>, SourceError> {
+        Ok(self.shared.registry())
+    }
+
+    fn signed(&self, sha256: [u8; 32]) -> Result<Option<u64>, SourceError> {
+        self.shared.reader().lookup(&signature_key(&sha256)).map_err(|met| self.doubted(met))
+    }
+
+    fn intake(&self) -> Option<Intake> {
+        self.intake.clone()
     }
 
     fn log_file(&self, path: &str) -> Result<Option<Vec<u8>>, SourceError> {

@@ -1,18 +1,26 @@
-//! HTTP: reads of the projections, problems as RFC 9457. Writes nothing, and knows the ledger only as a [`Source`].
+//! HTTP: reads of the projections, problems as RFC 9457, and a gateway for signed reports ([`intake`]). Knows the ledger only as
+//! a [`Source`].
 //!
 //! The accept loop is our own: `axum::serve` installs no timer for request heads, so a slow client would never be cut off.
 
 mod client;
 pub mod descriptors;
 mod follow;
+pub mod intake;
+mod layers;
 pub mod live;
 pub mod log;
 mod metrics;
+pub mod openapi;
+pub mod page;
 pub mod problem;
 pub mod query;
+mod resources;
 pub mod routes;
 mod seats;
 pub mod source;
+mod table;
+pub mod views;
 
 use std::future::Future;
 use std::io;

@@ -12,8 +12,9 @@ use crate::event::Text;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem(Box<Document>);
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
-struct Document {
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(super) struct Document {
     /// `urn:jindo:problem:<code>`.
     #[serde(rename = "type")]
     kind: String,
@@ -74,11 +75,128 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not-found", what, next)
     }
 
+    /// The address is longer than any question.
+    #[must_use]
+    pub fn target() -> Self {
+        let detail = text("주소가 너무 깁니다", "the address is too long");
+        let next = text("매개변수를 줄여 다시 요청하세요.", "shorten the parameters");
+        Self::new(StatusCode::URI_TOO_LONG, "target-too-long", detail, next)
+    }
+
+    /// The answer is of a type that was not asked for.
+    #[must_use]
+    pub fn not_acceptable(kind: &str) -> Self {
+        let detail = text(
+            format!("이 주소의 응답 형식은 {kind}입니다"),
+            format!("this address answers {kind}, which the header Accept does not take"),
+        );
+        let next = text(
+            "Accept에 그 형식이나 */*를 넣으세요. 표는 .csv로도 받을 수 있습니다.",
+            "send Accept with that type or */*; tables are also there as .csv",
+        );
+        Self::new(StatusCode::NOT_ACCEPTABLE, "not-acceptable", detail, next)
+    }
+
+    /// A report that cannot be published as it is.
+    #[must_use]
+    pub fn report(what: Text) -> Self {
+        let next = text("보고를 고쳐 다시 서명하고 보내세요.", "correct the report, sign it anew and send it");
+        Self::new(StatusCode::BAD_REQUEST, "report", what, next)
+    }
+
+    /// The report carries what looks like a resident registration number.
+    #[must_use]
+    pub fn personal(place: &str) -> Self {
+        let detail = text(
+            format!("보고에 주민등록번호로 보이는 값이 있습니다{place}"),
+            format!("the report carries what looks like a resident registration number{place}"),
+        );
+        let next = text(
+            "원장은 공개되며 지울 수 없습니다. 그 값을 빼고 다시 서명해 보내세요.",
+            "the ledger is public and forgets nothing: take it out, sign anew and send it",
+        );
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "personal", detail, next)
+    }
+
+    /// No registered key vouches for the report.
+    #[must_use]
+    pub fn unsigned(why: Text) -> Self {
+        let next = text(
+            "등록된 키로 서명하세요. /v1/agencies가 기관의 키를 보여 줍니다.",
+            "sign with a registered key: /v1/agencies shows the keys of an agency",
+        );
+        Self::new(StatusCode::FORBIDDEN, "signature", why, next)
+    }
+
+    /// A body larger than a report may be.
+    #[must_use]
+    pub fn too_large(bytes_max: usize) -> Self {
+        let detail =
+            text(format!("본문은 {bytes_max}바이트까지 받습니다"), format!("the body has more than {bytes_max} bytes"));
+        let next = text("보고를 나누어 보내세요.", "split it into several reports");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail, next)
+    }
+
+    /// A body that did not come in time.
+    #[must_use]
+    pub fn too_slow() -> Self {
+        let detail = text("본문이 제때 오지 않았습니다", "the body did not come in time");
+        let next = text("다시 보내세요. 같은 보고는 한 번만 셉니다.", "send it again: the same report counts once");
+        Self::new(StatusCode::REQUEST_TIMEOUT, "too-slow", detail, next)
+    }
+
+    /// A body of another type than reports have.
+    #[must_use]
+    pub fn media_type(known: &[&str]) -> Self {
+        let known = known.join(", ");
+        let detail = text(
+            format!("보고의 Content-Type은 다음 가운데 하나입니다: {known}"),
+            format!("a report has one of these content types: {known}"),
+        );
+        let next = text("Content-Type을 고쳐 다시 서명하세요.", "correct it: it is part of what is signed");
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", detail, next)
+    }
+
+    /// The key has sent too many reports.
+    #[must_use]
+    pub fn quota(seconds: u32) -> Self {
+        let detail = text("이 키가 너무 많은 보고를 보냈습니다", "this key has sent too many reports");
+        let next = text(
+            "잠시 뒤 다시 보내거나 여러 사건을 한 보고로 묶으세요.",
+            "send it again shortly, or put many events into one report",
+        );
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "quota", detail, next).retry_after_s(seconds)
+    }
+
+    /// Nobody knows whether the report is in the stream.
+    #[must_use]
+    pub fn in_doubt(signature_sha256: &str) -> Self {
+        let detail = text(
+            "보고가 스트림에 들어갔는지 아직 알 수 없습니다",
+            "nobody knows yet whether the report is in the stream",
+        );
+        let next = text(
+            format!("같은 내용을 그대로 다시 보내세요. /v1/receipts/{signature_sha256}로 확인할 수도 있습니다."),
+            format!("send the same bytes again, or ask /v1/receipts/{signature_sha256}"),
+        );
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "in-doubt", detail, next).retry_after_s(5)
+    }
+
+    /// This server publishes nothing.
+    #[must_use]
+    pub fn no_intake() -> Self {
+        let detail =
+            text("이 서버는 보고를 받지 않는 읽기용 사본입니다", "this server is a read replica and takes no reports");
+        let next = text("원본 서버나 NATS로 보내세요.", "send it to the ledger itself, or over NATS");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "no-intake", detail, next).retry_after_s(60)
+    }
+
     /// Not a method of this route.
     #[must_use]
     pub fn method() -> Self {
-        let detail = text("이 주소는 GET만 받습니다", "this address takes GET only");
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method", detail, text("GET으로 요청하세요.", "use GET"))
+        let detail = text("이 주소는 이 방법을 받지 않습니다", "this address does not take this method");
+        let next = text("헤더 Allow의 방법으로 요청하세요.", "use a method that the header Allow names");
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method", detail, next)
     }
 
     /// The ledger has not folded that far.

@@ -2,7 +2,7 @@
 
 use super::follow::Wanted;
 use super::problem::Problem;
-use super::source::{Ask, Known};
+use super::source::{Ask, AskEntries, AskEvents, AskSeries, Known};
 use crate::event::{Day, Time};
 use crate::limits::PAGE_ROWS_MAX;
 
@@ -40,12 +40,14 @@ fn value<'a>(pairs: &'a Pairs, name: &str) -> Option<&'a str> {
 /// # Errors
 /// [`Problem`].
 pub fn moment(pairs: &Pairs) -> Result<(Ask, Option<u64>), Problem> {
-    only(pairs, &["as_of", "known_at", "at_least"])?;
-    let as_of = value(pairs, "as_of").map(|text| {
-        Day::parse(text).map_err(|_| {
-            Problem::parameter("as_of", "2026-06-30 같은 날짜여야 합니다", "must be a date such as 2026-06-30")
-        })
-    });
+    moment_with(pairs, &[])
+}
+
+/// As [`moment`], beside other names.
+fn moment_with(pairs: &Pairs, more: &[&str]) -> Result<(Ask, Option<u64>), Problem> {
+    let mut known = vec!["as_of", "known_at", "at_least"];
+    known.extend(more);
+    only(pairs, &known)?;
     let known_at = value(pairs, "known_at").map(|text| {
         text.parse().map(Known::Size).or_else(|_| Time::parse(text).map(Known::Time)).map_err(|_| {
             Problem::parameter(
@@ -55,7 +57,81 @@ pub fn moment(pairs: &Pairs) -> Result<(Ask, Option<u64>), Problem> {
             )
         })
     });
-    Ok((Ask { as_of: as_of.transpose()?, known_at: known_at.transpose()? }, number(pairs, "at_least")?))
+    Ok((Ask { as_of: day(pairs, "as_of")?, known_at: known_at.transpose()? }, number(pairs, "at_least")?))
+}
+
+fn day(pairs: &Pairs, name: &str) -> Result<Option<Day>, Problem> {
+    let parse = |text: &str| {
+        Day::parse(text).map_err(|_| {
+            Problem::parameter(name, "2026-06-30 같은 날짜여야 합니다", "must be a date such as 2026-06-30")
+        })
+    };
+    value(pairs, name).map(parse).transpose()
+}
+
+/// `path`, or `part` for one of a part.
+fn path(pairs: &Pairs) -> Result<Option<String>, Problem> {
+    match (value(pairs, "path"), value(pairs, "part")) {
+        (Some(_), Some(_)) => Err(Problem::parameter("part", "path와 함께 쓸 수 없습니다", "does not go with path")),
+        (Some(path), None) => Ok(Some(path.to_owned())),
+        (None, part) => Ok(part.map(|part| format!("part/{part}"))),
+    }
+}
+
+/// `order`: whether newest first.
+fn newest_first(pairs: &Pairs) -> Result<bool, Problem> {
+    match value(pairs, "order") {
+        None | Some("asc") => Ok(false),
+        Some("desc") => Ok(true),
+        Some(_) => Err(Problem::parameter("order", "asc 또는 desc여야 합니다", "must be asc or desc")),
+    }
+}
+
+/// Parameters of a series, beside [`moment`].
+///
+/// # Errors
+/// [`Problem`].
+pub fn series(pairs: &Pairs) -> Result<(Ask, Option<u64>, AskSeries), Problem> {
+    let (ask, at_least) = moment_with(pairs, &["path", "part", "from", "to"])?;
+    Ok((ask, at_least, AskSeries { path: path(pairs)?, from: day(pairs, "from")?, to: day(pairs, "to")? }))
+}
+
+/// Parameters of the events behind a figure, beside [`moment`].
+///
+/// # Errors
+/// [`Problem`].
+pub fn events(pairs: &Pairs) -> Result<(Ask, Option<u64>, AskEvents), Problem> {
+    let (ask, at_least) = moment_with(pairs, &["path", "part", "cursor", "limit", "order"])?;
+    let which = AskEvents {
+        path: path(pairs)?,
+        cursor: number(pairs, "cursor")?,
+        newest_first: newest_first(pairs)?,
+        limit: limit(pairs)?,
+    };
+    Ok((ask, at_least, which))
+}
+
+/// Parameters of a page of entries, and `at_least`.
+///
+/// # Errors
+/// [`Problem`].
+pub fn entries(pairs: &Pairs) -> Result<(Option<u64>, AskEntries), Problem> {
+    only(pairs, &["from", "limit", "order", "agency", "indicator", "verdict", "at_least"])?;
+    let verdict = value(pairs, "verdict").map(str::to_owned);
+    if verdict.as_deref().is_some_and(|verdict| !["accepted", "duplicate", "refused"].contains(&verdict)) {
+        let (ko, en) =
+            ("accepted, duplicate, refused 가운데 하나여야 합니다", "must be accepted, duplicate or refused");
+        return Err(Problem::parameter("verdict", ko, en));
+    }
+    let which = AskEntries {
+        from: number(pairs, "from")?,
+        limit: limit(pairs)?,
+        newest_first: newest_first(pairs)?,
+        agency: value(pairs, "agency").map(str::to_owned),
+        indicator: value(pairs, "indicator").map(str::to_owned),
+        verdict,
+    };
+    Ok((number(pairs, "at_least")?, which))
 }
 
 /// A whole number.
@@ -70,12 +146,38 @@ pub fn number(pairs: &Pairs, name: &str) -> Result<Option<u64>, Problem> {
     value(pairs, name).map(parse).transpose()
 }
 
-/// `from` and `limit` of a page.
+/// `at_least` alone.
+///
+/// # Errors
+/// [`Problem`].
+pub fn at_least(pairs: &Pairs) -> Result<Option<u64>, Problem> {
+    only(pairs, &["at_least"])?;
+    number(pairs, "at_least")
+}
+
+/// Takes `bom` away: whether a table begins with a byte order mark.
+///
+/// # Errors
+/// [`Problem`].
+pub fn take_bom(pairs: &mut Pairs) -> Result<bool, Problem> {
+    let bom = value(pairs, "bom").map(str::to_owned);
+    if pairs.iter().filter(|(name, _)| name == "bom").count() > 1 {
+        return Err(Problem::parameter("bom", "두 번 주어졌습니다", "given twice"));
+    }
+    pairs.retain(|(name, _)| name != "bom");
+    match bom.as_deref() {
+        None | Some("0") => Ok(false),
+        Some("1") => Ok(true),
+        Some(_) => Err(Problem::parameter("bom", "0 또는 1이어야 합니다", "must be 0 or 1")),
+    }
+}
+
+/// `from` and `limit` of a page, beside `at_least`.
 ///
 /// # Errors
 /// [`Problem`].
 pub fn page(pairs: &Pairs) -> Result<(u64, usize), Problem> {
-    only(pairs, &["from", "limit"])?;
+    only(pairs, &["from", "limit", "at_least"])?;
     Ok((number(pairs, "from")?.unwrap_or(0), limit(pairs)?))
 }
 

@@ -2,48 +2,52 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::routing::{get, post};
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::Config;
 use super::follow::{self, Hub};
+use super::layers;
 use super::log::{self, LogFile};
 use super::metrics::{self, Metrics};
 use super::problem::{Problem, text};
 use super::query::{self, Pairs};
+use super::resources;
 use super::source::{Source, SourceError};
-use crate::limits::HTTP_BODY_BYTES_MAX;
+use super::{intake, openapi};
+use crate::limits::{AT_LEAST_AHEAD_MAX, HTTP_BODY_BYTES_MAX};
 use crate::projector::receipts::Name;
 
+/// What every route has at hand.
 #[derive(Clone)]
-struct App {
-    source: Arc<dyn Source>,
+pub(super) struct App {
+    pub source: Arc<dyn Source>,
     hub: Hub,
     metrics: Metrics,
-    config: Config,
+    pub config: Config,
 }
 
-type Answer = Result<Response, Problem>;
+/// What a route gives.
+pub(super) type Answer = Result<Response, Problem>;
 /// What stands behind the `?`, if it can be read.
-type Asked = Result<Query<Pairs>, QueryRejection>;
+pub(super) type Asked = Result<Query<Pairs>, QueryRejection>;
 /// What stands in the path, if it can be read.
-type Named = Result<Path<String>, PathRejection>;
+pub(super) type Named = Result<Path<String>, PathRejection>;
 
 /// The router over a source.
 pub(super) fn router(source: Arc<dyn Source>, hub: Hub, config: Config) -> Router {
     let metrics = Metrics::new(&*source, &hub);
-    Router::new()
-        .route("/v1/indicators", get(indicators))
+    let router = Router::new()
+        .merge(super::page::routes(source.clone()))
         .route("/v1/indicators/{id}", get(indicator))
         .route("/v1/records/{id}", get(records))
-        .route("/v1/refused", get(refused))
         .route("/v1/reminders", get(reminders))
         .route("/v1/stream", get(stream))
         .route("/v1/entries/{index}", get(entry))
@@ -52,16 +56,20 @@ pub(super) fn router(source: Arc<dyn Source>, hub: Hub, config: Config) -> Route
         .route("/metrics", get(async |State(app): State<App>| app.told().await))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
+        .route("/v1/reports", post(intake::reports))
+        .route("/openapi.json", get(openapi::route))
+        .merge(resources::routes())
         .fallback(nowhere)
         .method_not_allowed_fallback(async || Problem::method())
         .layer(DefaultBodyLimit::max(HTTP_BODY_BYTES_MAX))
         .layer(from_fn_with_state(metrics.clone(), metrics::count))
-        .with_state(App { source, hub, metrics, config })
+        .with_state(App { source, hub, metrics, config });
+    layers::around(router)
 }
 
 impl App {
     /// Asks the source on a thread that may block.
-    async fn ask<T: Send + 'static>(
+    pub async fn ask<T: Send + 'static>(
         &self,
         ask: impl FnOnce(&dyn Source) -> Result<T, SourceError> + Send + 'static,
     ) -> Result<T, Problem> {
@@ -89,9 +97,13 @@ impl App {
     }
 
     /// Waits until `size` entries are folded.
-    async fn at_least(&self, size: Option<u64>) -> Result<(), Problem> {
+    pub async fn at_least(&self, size: Option<u64>) -> Result<(), Problem> {
         let Some(wanted) = size else { return Ok(()) };
         let mut sizes = self.source.sizes();
+        let size = *sizes.borrow();
+        if wanted > size.saturating_add(AT_LEAST_AHEAD_MAX) {
+            return Err(Problem::not_yet(size, wanted));
+        }
         let folded = sizes.wait_for(|size| *size >= wanted);
         match tokio::time::timeout(self.config.at_least_wait, folded).await {
             Ok(Ok(_)) => Ok(()),
@@ -106,16 +118,16 @@ fn broken(error: &dyn std::fmt::Display) -> Problem {
     Problem::unavailable(text("원장을 읽지 못했습니다", "the ledger could not be read"))
 }
 
-/// Figures change with every report: caches must ask again.
-fn json(value: &impl Serialize) -> Response {
-    ([(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))], Json(value)).into_response()
-}
-
-async fn indicators(State(app): State<App>, pairs: Asked) -> Answer {
-    let (ask, at_least) = query::moment(&query_pairs(pairs)?)?;
-    app.at_least(at_least).await?;
-    let view = app.ask(move |source| source.indicators(ask)).await?;
-    Ok(json(&view))
+/// An answer as JSON, with its tag.
+pub(super) fn json(value: &impl Serialize) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(body) => {
+            let mut response = layers::tagged(body).into_response();
+            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            response
+        }
+        Err(error) => broken(&error).into_response(),
+    }
 }
 
 async fn indicator(State(app): State<App>, id: Named, pairs: Asked) -> Answer {
@@ -149,25 +161,26 @@ async fn records(State(app): State<App>, id: Named, pairs: Asked) -> Answer {
     Ok(json(&view))
 }
 
-async fn refused(State(app): State<App>, pairs: Asked) -> Answer {
-    let (from, limit) = query::page(&query_pairs(pairs)?)?;
-    let page = app.ask(move |source| source.refused(from, limit)).await?;
-    Ok(json(&page))
-}
-
-async fn entry(State(app): State<App>, index: Named) -> Answer {
+async fn entry(State(app): State<App>, index: Named, pairs: Asked, headers: HeaderMap) -> Answer {
     let index = named(index)?;
+    query::only(&query_pairs(pairs)?, &[])?;
     let number = index.parse::<u64>().ok().filter(|number| number.to_string() == index);
     let number = number.ok_or_else(|| {
         Problem::parameter("index", "0 이상의 정수여야 합니다", "must be a whole number, not negative")
     })?;
-    let bytes = app.ask(move |source| source.entry(number)).await?;
-    let bytes = bytes.ok_or_else(|| {
+    let nothing = || {
         Problem::not_found(
             text(format!("{number}번 항목은 아직 없습니다"), format!("there is no entry {number} yet")),
             text("/healthz가 로그 크기를 말합니다.", "/healthz tells the log's size"),
         )
-    })?;
+    };
+    // The bytes are what the log holds; who asks for JSON by name gets them read.
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    if accept.is_some_and(|accept| accept.trim_start().starts_with("application/json")) {
+        let view = app.ask(move |source| source.entry_view(number)).await?;
+        return Ok(vary(json(&view.ok_or_else(nothing)?)));
+    }
+    let bytes = app.ask(move |source| source.entry(number)).await?.ok_or_else(nothing)?;
     // An entry never changes; its body is whatever somebody sent, so no browser may interpret it.
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
@@ -175,7 +188,13 @@ async fn entry(State(app): State<App>, index: Named) -> Answer {
         (HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff")),
         (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox")),
     ];
-    Ok((headers, bytes).into_response())
+    Ok(vary((headers, bytes).into_response()))
+}
+
+/// The answer depends on what was asked for: caches keep the two apart.
+fn vary(mut response: Response) -> Response {
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+    response
 }
 
 /// Newest first.
@@ -245,12 +264,12 @@ async fn nowhere() -> Problem {
     )
 }
 
-fn query_pairs(pairs: Asked) -> Result<Pairs, Problem> {
+pub(super) fn query_pairs(pairs: Asked) -> Result<Pairs, Problem> {
     let malformed = |_| Problem::parameter("query", "해석할 수 없는 질의입니다", "the query string cannot be read");
     pairs.map(|Query(pairs)| pairs).map_err(malformed)
 }
 
-fn named(name: Named) -> Result<String, Problem> {
+pub(super) fn named(name: Named) -> Result<String, Problem> {
     let malformed = |_| Problem::parameter("path", "UTF-8이 아닙니다", "not UTF-8");
     name.map(|Path(name)| name).map_err(malformed)
 }

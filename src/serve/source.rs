@@ -2,11 +2,15 @@
 //!
 //! Calls may read disk and are made on threads that may block.
 
-use prometheus_client::registry::Registry;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::intake::Intake;
+use super::views::{AgenciesView, EntriesPage, EntryView, EventsView, SeriesView};
+use crate::catalogue::registry::Registry;
 use crate::event::{Day, Text, Time};
 use crate::fold::rows::Fault;
 use crate::projector::changes::{Changes, Mark};
@@ -33,7 +37,7 @@ pub enum Known {
 }
 
 /// Whether the ledger serves current figures.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Health {
     /// Catalogue folded, caught up, not halted.
     pub ready: bool,
@@ -80,7 +84,7 @@ pub enum SourceError {
 }
 
 /// All versions of the records with one event id (several agencies may use one id).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RecordsView {
     /// Event id.
     pub id: Uuid,
@@ -91,7 +95,7 @@ pub struct RecordsView {
 }
 
 /// A record: an event with its versions, oldest first.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RecordView {
     /// Whose.
     pub agency: AgencyView,
@@ -103,7 +107,7 @@ pub struct RecordView {
 }
 
 /// One version of a record.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct VersionView {
     /// Event id of this version.
     pub id: Uuid,
@@ -140,7 +144,7 @@ pub struct VersionView {
 }
 
 /// A report about a report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Mention {
     /// Whose.
     pub agency: AgencyView,
@@ -151,7 +155,7 @@ pub struct Mention {
 }
 
 /// A page of refused reports.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RefusedPage {
     /// In log order.
     pub refused: Vec<RefusedView>,
@@ -162,7 +166,7 @@ pub struct RefusedPage {
 }
 
 /// A refused report.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RefusedView {
     /// Entry.
     pub index: u64,
@@ -181,7 +185,7 @@ pub struct RefusedView {
 }
 
 /// One thing that was wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct FaultView {
     /// Position in the body, from 0.
     pub event: Option<u16>,
@@ -195,6 +199,47 @@ impl From<Fault> for FaultView {
     fn from(fault: Fault) -> Self {
         FaultView { event: fault.event, code: fault.code, detail: fault.detail }
     }
+}
+
+/// Which days of a series.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AskSeries {
+    /// The series below the indicator; default `total`.
+    pub path: Option<String>,
+    /// First day shown.
+    pub from: Option<Day>,
+    /// Last day shown; default `as_of`.
+    pub to: Option<Day>,
+}
+
+/// Which of the events behind a figure.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AskEvents {
+    /// The series below the indicator; default `total`, or the stage reached.
+    pub path: Option<String>,
+    /// Where to go on.
+    pub cursor: Option<u64>,
+    /// Newest first.
+    pub newest_first: bool,
+    /// Events on a page.
+    pub limit: usize,
+}
+
+/// Which entries.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AskEntries {
+    /// Entry to begin at: default the first, or the newest.
+    pub from: Option<u64>,
+    /// Entries on a page.
+    pub limit: usize,
+    /// Newest first.
+    pub newest_first: bool,
+    /// Only those whose subject names this agency.
+    pub agency: Option<String>,
+    /// Only those that moved this indicator.
+    pub indicator: Option<String>,
+    /// Only those with this verdict: `accepted`, `duplicate` or `refused`.
+    pub verdict: Option<String>,
 }
 
 /// The ledger as HTTP reads it.
@@ -213,6 +258,31 @@ pub trait Source: Send + Sync + 'static {
     /// # Errors
     /// [`SourceError`].
     fn indicator(&self, id: &str, ask: Ask) -> Result<Option<IndicatorView>, SourceError>;
+    /// The line of one of its series; `None` where there is no such indicator or series.
+    ///
+    /// # Errors
+    /// [`SourceError`].
+    fn series(&self, id: &str, ask: Ask, which: &AskSeries) -> Result<Option<SeriesView>, SourceError>;
+    /// The events behind one of its figures; `None` where there is no such indicator or series.
+    ///
+    /// # Errors
+    /// [`SourceError`].
+    fn events(&self, id: &str, ask: Ask, which: &AskEvents) -> Result<Option<EventsView>, SourceError>;
+    /// A page of entries.
+    ///
+    /// # Errors
+    /// [`SourceError`].
+    fn entries(&self, which: &AskEntries) -> Result<EntriesPage, SourceError>;
+    /// One entry, read; `None` past the log.
+    ///
+    /// # Errors
+    /// [`SourceError`].
+    fn entry_view(&self, index: u64) -> Result<Option<EntryView>, SourceError>;
+    /// Every agency.
+    ///
+    /// # Errors
+    /// [`SourceError`].
+    fn agencies(&self) -> Result<AgenciesView, SourceError>;
     /// The records with an event id, of one agency or of all.
     ///
     /// # Errors
@@ -231,7 +301,7 @@ pub trait Source: Send + Sync + 'static {
     /// The newest reminders, oldest of them first.
     fn reminders(&self) -> std::sync::Arc<Vec<Reminder>>;
     /// Registers what an operator watches of it.
-    fn measure(&self, registry: &mut Registry);
+    fn measure(&self, registry: &mut prometheus_client::registry::Registry);
     /// The exact bytes of an entry.
     ///
     /// # Errors
@@ -242,6 +312,18 @@ pub trait Source: Send + Sync + 'static {
     /// # Errors
     /// [`SourceError`].
     fn receipt(&self, name: Name, agency: Option<&str>) -> Result<Option<String>, SourceError>;
+    /// The registry now.
+    ///
+    /// # Errors
+    /// [`SourceError`].
+    fn registry(&self) -> Result<Arc<Registry>, SourceError>;
+    /// The first entry with a signature of that SHA-256.
+    ///
+    /// # Errors
+    /// [`SourceError`].
+    fn signed(&self, sha256: [u8; 32]) -> Result<Option<u64>, SourceError>;
+    /// The way into the stream, where this process has one.
+    fn intake(&self) -> Option<Intake>;
     /// The bytes of a file of the log folder; the path is one that [`super::log::named`] knows.
     ///
     /// # Errors

@@ -10,7 +10,8 @@ use tokio::net::TcpStream;
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
-use super::source::{Ask, Health, Known, RecordsView, RefusedPage, SourceError};
+use super::source::{Ask, AskEntries, AskEvents, AskSeries, Health, Known, RecordsView, RefusedPage, SourceError};
+use super::views::{AgenciesView, EntriesPage, EntryView, EventsView, SeriesView};
 use super::*;
 use crate::event::{Day, Text};
 use crate::projector::changes::{Changed, Changes, Mark};
@@ -109,6 +110,27 @@ impl Source for Fake {
         }
     }
 
+    fn series(&self, _id: &str, _ask: Ask, _which: &AskSeries) -> Result<Option<SeriesView>, SourceError> {
+        Ok(None)
+    }
+
+    fn events(&self, _id: &str, _ask: Ask, _which: &AskEvents) -> Result<Option<EventsView>, SourceError> {
+        Ok(None)
+    }
+
+    fn entries(&self, which: &AskEntries) -> Result<EntriesPage, SourceError> {
+        let next = which.newest_first.then_some(which.limit as u64);
+        Ok(EntriesPage { entries: Vec::new(), next, simulated: false, size: 0, proven_size: 0 })
+    }
+
+    fn entry_view(&self, _index: u64) -> Result<Option<EntryView>, SourceError> {
+        Ok(None)
+    }
+
+    fn agencies(&self) -> Result<AgenciesView, SourceError> {
+        Ok(AgenciesView { agencies: Vec::new(), simulated: false, size: 0, counted: 0 })
+    }
+
     fn records(&self, id: Uuid, _agency: Option<&str>) -> Result<RecordsView, SourceError> {
         Ok(RecordsView { id, records: Vec::new(), size: 0 })
     }
@@ -147,6 +169,18 @@ impl Source for Fake {
             (Name::Event(_), None) => Err(SourceError::Several(vec!["keco".to_owned(), "kita".to_owned()])),
             _ => Ok(None),
         }
+    }
+
+    fn registry(&self) -> Result<Arc<crate::catalogue::registry::Registry>, SourceError> {
+        Ok(Arc::default())
+    }
+
+    fn signed(&self, _sha256: [u8; 32]) -> Result<Option<u64>, SourceError> {
+        Ok(None)
+    }
+
+    fn intake(&self) -> Option<super::intake::Intake> {
+        None
     }
 
     fn log_file(&self, path: &str) -> Result<Option<Vec<u8>>, SourceError> {
@@ -224,6 +258,15 @@ async fn routes_answer_what_was_asked() {
         ("/v1/records/NOT-A-UUID", 400, "/code", json!("parameter")),
         ("/v1/refused?from=5&limit=10", 200, "/next", json!(15)),
         ("/v1/refused?limit=100000", 400, "/code", json!("parameter")),
+        ("/v1/indicators/ev-chargers/series?path=region/11&part=fast", 400, "/code", json!("parameter")),
+        ("/v1/indicators/ev-chargers/series?path=colour/red", 404, "/code", json!("not-found")),
+        ("/v1/indicators/ev-chargers/events?cursor=x", 400, "/code", json!("parameter")),
+        ("/v1/entries?order=desc&limit=7", 200, "/next", json!(7)),
+        ("/v1/entries?order=newest", 400, "/code", json!("parameter")),
+        ("/v1/entries?verdict=maybe", 400, "/code", json!("parameter")),
+        ("/v1/agencies", 200, "/size", json!(0)),
+        ("/v1/agencies?code=keco", 400, "/code", json!("parameter")),
+        ("/v1/agencies/nobody", 404, "/code", json!("not-found")),
         ("/v1/entries/9", 404, "/code", json!("not-found")),
         ("/v1/entries/00", 400, "/code", json!("parameter")),
         ("/v1/receipts/40", 503, "/code", json!("not-proven")),
@@ -392,6 +435,64 @@ async fn a_connection_has_an_end() {
     let mut rest = Vec::new();
     client.read_to_end(&mut rest).await.unwrap();
     assert!(rest.is_empty());
+    server.end().await;
+}
+
+/// Status, headers in lower case, body; asked by hand, for a client library would hide some of it.
+async fn raw(server: &Server, head: &str) -> (u16, String, Vec<u8>) {
+    let mut client = TcpStream::connect(server.base.trim_start_matches("http://")).await.unwrap();
+    client.write_all(format!("{head}\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    client.read_to_end(&mut answer).await.unwrap();
+    let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap();
+    let headers = String::from_utf8_lossy(&answer[..end]).to_lowercase();
+    (headers[9..12].parse().unwrap(), headers, answer[end + 4..].to_vec())
+}
+
+#[tokio::test]
+async fn every_answer_is_tagged_readable_from_elsewhere_and_of_the_type_asked_for() {
+    let server = start(config()).await;
+    let (status, headers, body) = raw(&server, "GET /v1/indicators HTTP/1.1\r\nOrigin: https://example.org").await;
+    assert_eq!(status, 200);
+    for header in ["access-control-allow-origin: *", "x-content-type-options: nosniff", "cache-control: no-cache"] {
+        assert!(headers.contains(header), "{headers}");
+    }
+    let tag = headers.split("etag: w/").nth(1).unwrap().split("\r\n").next().unwrap().to_owned();
+    for (asked, status) in [
+        ("GET /v1/indicators HTTP/1.1\r\nIf-None-Match: TAG", 304),
+        ("GET /v1/indicators HTTP/1.1\r\nIf-None-Match: \"other\", TAG", 304),
+        ("GET /v1/indicators HTTP/1.1\r\nIf-None-Match: \"other\"", 200),
+        ("GET /v1/indicators?as_of=2026-01-01 HTTP/1.1\r\nIf-None-Match: TAG", 200),
+        ("HEAD /v1/indicators HTTP/1.1", 200),
+        ("GET /v1/indicators HTTP/1.1\r\nAccept: application/json", 200),
+        ("GET /v1/indicators HTTP/1.1\r\nAccept: text/csv", 406),
+        ("GET /v1/indicators.csv HTTP/1.1\r\nAccept: text/csv", 200),
+        ("OPTIONS /v1/indicators HTTP/1.1\r\nOrigin: https://example.org\r\nAccess-Control-Request-Method: GET", 200),
+        ("POST /v1/indicators HTTP/1.1\r\nContent-Length: 0", 405),
+    ] {
+        let (got, headers, _) = raw(&server, &asked.replace("TAG", &format!("W/{tag}"))).await;
+        assert_eq!(got, status, "{asked}: {headers}");
+        assert_eq!(headers.contains("problem+json"), status >= 400, "{asked}: {headers}");
+        assert!(status != 405 || headers.contains("\nallow: get,head"), "{asked}: {headers}");
+    }
+    let long = format!("GET /v1/indicators?as_of={} HTTP/1.1", "1".repeat(9_000));
+    assert_eq!(raw(&server, &long).await.0, 414);
+    let (_, headers, packed) = raw(&server, "GET /v1/indicators HTTP/1.1\r\nAccept-Encoding: gzip").await;
+    assert!(headers.contains("content-encoding: gzip") && headers.contains(&tag), "{headers}");
+    assert!(packed.len() < body.len(), "{} of {}", packed.len(), body.len());
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_page_names_the_next_one_and_a_table_has_its_columns() {
+    let server = start(config()).await;
+    let (_, headers, body) = raw(&server, "GET /v1/entries.csv?limit=7&order=desc&bom=1 HTTP/1.1").await;
+    assert!(headers.contains("link: <?from=7&limit=7&order=desc>; rel=\"next\""), "{headers}");
+    assert!(body.starts_with("\u{feff}index,recorded,".as_bytes()), "{}", String::from_utf8_lossy(&body));
+    assert_eq!(raw(&server, "GET /v1/entries.csv?bom=yes HTTP/1.1").await.0, 400);
+    assert_eq!(raw(&server, "GET /v1/entries?bom=1 HTTP/1.1").await.0, 400);
+    let (_, _, body) = raw(&server, "GET /v1/indicators.csv HTTP/1.1").await;
+    assert!(body.starts_with(b"id,row,area,"), "{}", String::from_utf8_lossy(&body));
     server.end().await;
 }
 

@@ -72,26 +72,13 @@ impl Days {
     }
 }
 
-/// Figures as of `day` from a table and what its later moves say of some days.
-pub(super) fn figures(table: &[u8], later_moves: &Days, day: Day) -> Result<Figures, Doubt> {
-    let mut figures = Figures::default();
-    let mut take = |on: Day, step: &Step| -> Result<(), Doubt> {
-        let stands = match step {
-            Step::Add(tally) => {
-                figures.tally = sum(&figures.tally, tally)?;
-                tally.count != 0
-            }
-            Step::State { reported, verified } => {
-                figures.reported = later(figures.reported, *reported);
-                figures.verified = later(figures.verified, *verified);
-                reported.is_some()
-            }
-        };
-        if stands {
-            figures.day_last = figures.day_last.max(Some(on));
-        }
-        Ok(())
-    };
+/// What stands on each day up to `day`, ascending, from a table and what its later moves say of some days.
+pub(super) fn each_day(
+    table: &[u8],
+    later_moves: &Days,
+    day: Day,
+    take: &mut dyn FnMut(Day, &Step) -> Result<(), Doubt>,
+) -> Result<(), Doubt> {
     let mut later_days = later_moves.0.range(..=day).peekable();
     for row in moves(table)? {
         let row = row?;
@@ -110,5 +97,28 @@ pub(super) fn figures(table: &[u8], later_moves: &Days, day: Day) -> Result<Figu
     for (on, step) in later_days {
         take(*on, step)?;
     }
+    Ok(())
+}
+
+/// Figures as of `day` from a table and what its later moves say of some days.
+pub(super) fn figures(table: &[u8], later_moves: &Days, day: Day) -> Result<Figures, Doubt> {
+    let mut figures = Figures::default();
+    each_day(table, later_moves, day, &mut |on, step| {
+        let stands = match step {
+            Step::Add(tally) => {
+                figures.tally = sum(&figures.tally, tally)?;
+                tally.count != 0
+            }
+            Step::State { reported, verified } => {
+                figures.reported = later(figures.reported, *reported);
+                figures.verified = later(figures.verified, *verified);
+                reported.is_some()
+            }
+        };
+        if stands {
+            figures.day_last = figures.day_last.max(Some(on));
+        }
+        Ok(())
+    })?;
     Ok(figures)
 }

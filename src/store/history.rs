@@ -4,6 +4,8 @@
 //! series has is kept in memory (24 bytes each) and in directory rows, one per commit. A closed chunk never changes, and the
 //! open block is part of the immutable snapshot, so a reader never sees half a commit.
 
+mod trail;
+
 use std::collections::BTreeMap;
 
 use foldhash::HashMap;
@@ -119,6 +121,12 @@ impl Head {
         if let Some(figures) = self.current(day, size) {
             return Ok(figures);
         }
+        let (table, days) = self.days(number, disk, day, size)?;
+        asof::figures(&table, &days, day)
+    }
+
+    /// A day table and what moves after it say of its days: together what stood up to `day` after the entries below `size`.
+    fn days(&self, number: SeriesNumber, disk: &Disk, day: Day, size: u64) -> Result<(Vec<u8>, Days), Doubt> {
         let (table, blocks) = {
             let directory = self.directory.read().unwrap_or_else(PoisonError::into_inner);
             let known = directory.get(..self.extent.chunks as usize).unwrap_or(&directory);
@@ -147,7 +155,7 @@ impl Head {
         }
         take(self.open.bytes())?;
         let table = table.map(|table| read_chunk(disk, number, table)).transpose()?;
-        asof::figures(table.as_deref().unwrap_or_default(), &days, day)
+        Ok((table.unwrap_or_default(), days))
     }
 
     /// Winners of a day after every move.

@@ -11,6 +11,7 @@
 //! Never decides what a change means ([`crate::fold`]), never reads the log.
 
 mod asof;
+pub mod behind;
 mod beside;
 mod commit;
 mod disk;

@@ -59,6 +59,11 @@ pub(super) fn read<T: Packed>(disk: &Disk, index: &Index, per_row: u16, number: 
         let (of, state): (u64, T) = row::unpack(&key, &value)?;
         return if of == number { Ok(Some(state)) } else { Err(row::doubt(&key, "is of another number")) };
     }
+    read_first(disk, per_row, number)
+}
+
+/// Reads the state a number came with.
+pub(super) fn read_first<T: Packed>(disk: &Disk, per_row: u16, number: u64) -> Result<Option<T>, Doubt> {
     let (row, place) = (number / u64::from(per_row), number % u64::from(per_row));
     let key = keys::number(T::FAMILY, row);
     let Some(value) = disk.get(&key)? else { return Ok(None) };

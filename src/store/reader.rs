@@ -4,7 +4,7 @@
 //! come from memory, sled being without snapshot reads; past ones from closed chunks, which never change.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow, Range};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use uuid::Uuid;
@@ -20,7 +20,7 @@ use crate::event::Day;
 use crate::fold::lookup;
 use crate::fold::rows::{
     ChainRow, Doubt, Figures, GovernanceRow, LookupKey, Move, Ordinal, Position, Record, Refused, Rows, Series,
-    SeriesNumber, Statement, Thing, ThingNumber,
+    SeriesNumber, Statement, Step, Thing, ThingNumber,
 };
 use crate::limits::RECORD_VERSIONS_SHOWN;
 
@@ -125,6 +125,35 @@ impl View {
         head.figures(number, &self.shared.disk, day, size)
     }
 
+    /// What stood on each day up to `day` after the entries below `size`: the steps of a series' line, ascending.
+    ///
+    /// # Errors
+    /// [`Doubt`] where a row cannot be trusted.
+    pub fn line(&self, path: &str, day: Day, size: u64) -> Result<Vec<(Day, Step)>, Doubt> {
+        let Some((number, _)) = self.series(path) else { return Ok(Vec::new()) };
+        match self.snapshot.heads.get(number as usize) {
+            Some(head) => head.line(number, &self.shared.disk, day, size.min(self.snapshot.position.size)),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Moves of a series by the entries in `span`, oldest first or newest first, until `take` breaks.
+    ///
+    /// # Errors
+    /// [`Doubt`] where a row cannot be trusted.
+    pub fn each_move(
+        &self,
+        number: SeriesNumber,
+        span: Range<u64>,
+        newest_first: bool,
+        take: &mut dyn FnMut(&Move) -> ControlFlow<()>,
+    ) -> Result<(), Doubt> {
+        match self.snapshot.heads.get(number as usize) {
+            Some(head) => head.each_move(number, &self.shared.disk, span, newest_first, take),
+            None => Ok(()),
+        }
+    }
+
     /// Moves of a series, oldest first, a block at a time: from `place` 0, then from the place given back, until `None`.
     ///
     /// # Errors
@@ -213,6 +242,50 @@ impl Reader {
 
     fn held(&self, ordinal: Ordinal) -> Result<Record, Doubt> {
         self.record(ordinal)?.ok_or_else(|| Doubt(format!("record {ordinal} is missing")))
+    }
+
+    /// Accepted events of entry `index`, in the order of its body.
+    ///
+    /// # Errors
+    /// [`Doubt`] where a row cannot be trusted.
+    pub fn records_of(&self, index: u64) -> Result<Vec<(Ordinal, Record)>, Doubt> {
+        let (mut found, end) = (Vec::new(), self.position().records);
+        for ordinal in self.ordinal_from(index)?..end {
+            let record = self.held(ordinal)?;
+            if record.index != index {
+                break;
+            }
+            found.push((ordinal, record));
+        }
+        Ok(found)
+    }
+
+    /// Index of the entry that brought a record.
+    ///
+    /// # Errors
+    /// [`Doubt`] where a row cannot be trusted.
+    pub fn index_of(&self, ordinal: Ordinal) -> Result<u64, Doubt> {
+        let per_row = self.shared.layout.fixed.records_per_row;
+        // It never changes: the first state will do.
+        let record: Option<Record> = pack::read_first(&self.shared.disk, per_row, ordinal)?;
+        record.map(|record| record.index).ok_or_else(|| Doubt(format!("record {ordinal} is missing")))
+    }
+
+    /// Number of the first accepted event of entry `index` or of one after it.
+    ///
+    /// # Errors
+    /// [`Doubt`] where a row cannot be trusted.
+    pub fn ordinal_from(&self, index: u64) -> Result<Ordinal, Doubt> {
+        let (mut low, mut high) = (0, self.position().records);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.index_of(middle)? < index {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(low)
     }
 
     /// Refused reports from entry index `from` on, at most `limit`.

@@ -10,7 +10,7 @@ use crate::event::governance::Goal;
 use crate::event::{Amount, Date, Day, Precision, Text, Time};
 
 /// Every indicator, as of one moment.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct IndicatorsView {
     /// What had happened by the end of this day (Asia/Seoul).
     pub as_of: Day,
@@ -30,7 +30,7 @@ pub struct IndicatorsView {
 }
 
 /// One commitment: what was promised, where it stands, who says so.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct IndicatorView {
     /// Stable id.
     pub id: String,
@@ -100,7 +100,7 @@ pub struct IndicatorView {
 }
 
 /// An agency by code and name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct AgencyView {
     /// Code.
     pub code: String,
@@ -109,7 +109,7 @@ pub struct AgencyView {
 }
 
 /// A time of ownership.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct OwnerView {
     /// Who.
     pub agency: AgencyView,
@@ -122,7 +122,7 @@ pub struct OwnerView {
 }
 
 /// A figure: reported and verified, with what weakens it.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct FigureView {
     /// The number; absent where nothing was reported (silence is not zero).
     pub value: Option<Amount>,
@@ -143,7 +143,7 @@ pub struct FigureView {
 }
 
 /// A target now, as first set, and how it moved.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct TargetView {
     /// Part, if of a part.
     pub part: Option<String>,
@@ -158,7 +158,7 @@ pub struct TargetView {
 }
 
 /// What a target asks, in one of its versions.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct TargetState {
     /// Reach, at least, at most.
     pub goal: Goal,
@@ -185,7 +185,7 @@ pub struct TargetState {
 }
 
 /// One revision of a target.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RevisionView {
     /// Value before.
     pub old: Option<Amount>,
@@ -208,7 +208,7 @@ pub struct RevisionView {
 }
 
 /// A part.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PartView {
     /// Id.
     pub id: String,
@@ -221,7 +221,7 @@ pub struct PartView {
 }
 
 /// One dimension of marginals.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SplitView {
     /// Id: `region`, `class`, `agency`…
     pub id: String,
@@ -232,7 +232,7 @@ pub struct SplitView {
 }
 
 /// One value of a split.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SplitValue {
     /// As it stands in the events.
     pub value: String,
@@ -247,7 +247,7 @@ pub struct SplitValue {
 }
 
 /// A region before or after a succession.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SuccessionView {
     /// Last day of this region, where it ended.
     pub until: Option<Date>,
@@ -258,7 +258,7 @@ pub struct SuccessionView {
 }
 
 /// One period of stated values.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PeriodView {
     /// As it stands in the events: `2025`, `2026-Q1`.
     pub period: String,
@@ -269,7 +269,7 @@ pub struct PeriodView {
 }
 
 /// One stage.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct StageView {
     /// Id.
     pub id: String,
@@ -280,7 +280,7 @@ pub struct StageView {
 }
 
 /// Where a figure stands against its target on `as_of`. Never stored.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct StatusView {
     /// `on_track`, `at_risk`, `behind`, `met`, `overdue`, `no_report`, `not_started`, `unmeasurable`.
     pub code: String,
@@ -297,7 +297,7 @@ pub struct StatusView {
 }
 
 /// A forecast as stated.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ForecastView {
     /// Who expects it.
     pub agency: AgencyView,
@@ -318,7 +318,7 @@ pub struct ForecastView {
 }
 
 /// The newest report behind a figure.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LastReport {
     /// Day it is about (the greatest day that counts).
     pub day: Option<Day>,
@@ -331,7 +331,7 @@ pub struct LastReport {
 }
 
 /// The source and its reading.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SourceView {
     /// As printed.
     pub fragment: String,
@@ -346,7 +346,7 @@ pub struct SourceView {
 }
 
 /// A series break.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct BreakView {
     /// First day of the new definition.
     pub effective: Date,
