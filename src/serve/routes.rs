@@ -147,7 +147,8 @@ async fn records(State(app): State<App>, id: Named, pairs: Asked) -> Answer {
 async fn entry(State(app): State<App>, index: Named, pairs: Asked, headers: HeaderMap) -> Answer {
     let index = named(index)?;
     query::only(&query_pairs(pairs)?, &[])?;
-    let number = index.parse::<u64>().ok().filter(|number| number.to_string() == index);
+    let number =
+        index.parse::<u64>().ok().filter(|number| number.to_string() == index && i64::try_from(*number).is_ok());
     let number = number.ok_or_else(|| {
         Problem::parameter("index", "0 이상의 정수여야 합니다", "must be a whole number, not negative")
     })?;

@@ -3,6 +3,7 @@
 
 mod abuse;
 mod admission;
+mod api;
 mod asof;
 mod audit;
 mod audit_files;
@@ -10,6 +11,7 @@ mod audit_receipts;
 mod audit_witnesses;
 mod behind;
 mod detours;
+mod e2e_api;
 mod e2e_crash;
 mod e2e_hostile;
 mod e2e_house;
