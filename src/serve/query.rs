@@ -210,6 +210,15 @@ fn limit(pairs: &Pairs) -> Result<usize, Problem> {
     })
 }
 
+/// `agency` and `at_least`.
+///
+/// # Errors
+/// [`Problem`].
+pub fn record(pairs: &Pairs) -> Result<(Option<String>, Option<u64>), Problem> {
+    only(pairs, &["agency", "at_least"])?;
+    Ok((value(pairs, "agency").map(str::to_owned), number(pairs, "at_least")?))
+}
+
 /// `agency`.
 ///
 /// # Errors

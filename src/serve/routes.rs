@@ -131,7 +131,8 @@ async fn indicator(State(app): State<App>, id: Named, pairs: Asked) -> Answer {
 
 async fn records(State(app): State<App>, id: Named, pairs: Asked) -> Answer {
     let id = named(id)?;
-    let agency = query::agency(&query_pairs(pairs)?)?;
+    let (agency, at_least) = query::record(&query_pairs(pairs)?)?;
+    app.at_least(at_least).await?;
     let uuid = Uuid::parse_str(&id).ok().filter(|uuid| uuid.to_string() == id);
     let uuid = uuid.ok_or_else(|| Problem::parameter("id", "소문자 UUID여야 합니다", "must be a lower-case UUID"))?;
     let view = app.ask(move |source| source.records(uuid, agency.as_deref())).await?;

@@ -26,7 +26,7 @@ fn agent() -> ureq::Agent {
     ureq::Agent::config_builder().http_status_as_error(false).build().into()
 }
 
-fn read(mut response: ureq::http::Response<ureq::Body>) -> Answer {
+fn read_of(mut response: ureq::http::Response<ureq::Body>) -> Answer {
     let header = |(name, value): (&ureq::http::HeaderName, &ureq::http::HeaderValue)| {
         (name.as_str().to_owned(), value.to_str().unwrap_or_default().to_owned())
     };
@@ -35,7 +35,7 @@ fn read(mut response: ureq::http::Response<ureq::Body>) -> Answer {
 }
 
 fn get(ledger: &Ledger, path: &str) -> Answer {
-    read(agent().get(format!("{}{path}", ledger.http)).call().unwrap())
+    read_of(agent().get(format!("{}{path}", ledger.http)).call().unwrap())
 }
 
 /// An agency that has only HTTP.
@@ -99,7 +99,7 @@ impl<'a> Poster<'a> {
     fn send(&self, report: &Report) -> Answer {
         let request = agent().post(format!("{}/v1/reports", self.ledger.http));
         let request = request.header("Content-Type", report.kind).header("Ledger-Signature", &report.signature);
-        read(request.send(&report.body[..]).unwrap())
+        read_of(request.send(&report.body[..]).unwrap())
     }
 
     /// Signs and sends; the entry it became.
@@ -288,6 +288,62 @@ fn a_permalink_keeps_its_bytes() {
     for (asked, body, _) in &shown {
         assert!(get(&ledger, asked).body == *body, "{asked} after a restart");
     }
+}
+
+#[test]
+fn a_line_has_its_points_and_marks_and_lists_are_filtered() {
+    let folder = Folder::new();
+    let ledger = Ledger::up(&folder);
+    let size = ledger.settled();
+    let mut corporation = Poster::new(&ledger, &folder, "keco");
+    let count = |count: u32| json!({"region": "11", "class": "fast", "count": count, "remark": "서울"});
+    let first = corporation.event("charger.installed.v1", "2026-06-10T09:00:00+09:00", count(10));
+    let id = first.id;
+    corporation.post(&[first]);
+    let late = corporation.event("charger.installed.v1", "2026-06-05T09:00:00+09:00", count(7));
+    corporation.post(&[late]);
+    let event = json!({"time": "2026-06-10T00:00:00Z", "data": count(4)});
+    let data = json!({"replaces": id.to_string(), "reason": "중복", "event": event});
+    let corrected = corporation.event("report.corrected.v1", "2026-07-01T09:00:00+09:00", data);
+    corporation.post(&[corrected]);
+    let unknown = corporation.event("charger.installed.v1", "2026-07-01T09:00:00+09:00", json!({}));
+    corporation.post(&[unknown]);
+
+    let all = "as_of=2026-12-31";
+    for (asked, pointer, expected) in [
+        (format!("/v1/indicators/ev-chargers/series?{all}"), "/points/0/value", json!(7)),
+        (format!("/v1/indicators/ev-chargers/series?{all}"), "/points/1/day", json!("2026-06-10")),
+        (format!("/v1/indicators/ev-chargers/series?{all}"), "/points/1/value", json!(11)),
+        (format!("/v1/indicators/ev-chargers/series?{all}&from=2026-06-06"), "/points_total", json!(1)),
+        (format!("/v1/indicators/ev-chargers/series?{all}&path=region/11"), "/title/en", json!("Seoul")),
+        (format!("/v1/indicators/ev-chargers/series?{all}&part=fast"), "/targets/0/part", json!("fast")),
+        (format!("/v1/indicators/ev-chargers/series?{all}&known_at={}", size + 2), "/points/1/value", json!(17)),
+        (format!("/v1/indicators/ev-chargers/events?{all}&order=desc"), "/events/0/corrected", json!(true)),
+        (format!("/v1/indicators/ev-chargers/events?{all}&order=desc"), "/events/1/remark", json!("서울")),
+        ("/v1/entries?agency=keco&verdict=accepted".to_owned(), "/entries/2/type", json!("report.corrected.v1")),
+        ("/v1/entries?agency=keco&verdict=refused".to_owned(), "/entries/0/index", json!(size + 3)),
+        ("/v1/entries?indicator=ev-chargers&order=desc".to_owned(), "/entries/0/index", json!(size + 2)),
+        ("/v1/entries?indicator=ev-chargers&limit=1".to_owned(), "/next", json!(size + 1)),
+        ("/v1/entries?order=desc&limit=1".to_owned(), "/entries/0/code", json!("data-invalid")),
+        ("/v1/agencies/keco".to_owned(), "/agencies/0/accepted", json!(3)),
+        ("/v1/agencies/keco".to_owned(), "/agencies/0/refused", json!(1)),
+        ("/v1/agencies/keco".to_owned(), "/agencies/0/keys/0/seq", json!(4)),
+        ("/v1/agencies/keco".to_owned(), "/agencies/0/indicators/0", json!("ev-chargers")),
+        ("/v1/agencies/public-desk".to_owned(), "/agencies/0/role", json!("desk")),
+    ] {
+        let (status, told) = ledger.get(&asked);
+        assert_eq!((status, told.pointer(pointer)), (200, Some(&expected)), "{asked} {pointer}: {told}");
+    }
+    let (_, series) = ledger.get(&format!("/v1/indicators/ev-chargers/series?{all}"));
+    let marks: Vec<_> = series["marks"].as_array().unwrap().iter().map(|mark| mark["kind"].as_str().unwrap()).collect();
+    for kind in ["revision", "remark", "correction"] {
+        assert!(marks.contains(&kind), "{marks:?}");
+    }
+    let read = agent().get(format!("{}/v1/entries/{size}", ledger.http)).header("Accept", "application/json");
+    let entry = read_of(read.call().unwrap()).json();
+    assert_eq!((&entry["agency"]["code"], &entry["indicators"]), (&json!("keco"), &json!(["ev-chargers"])), "{entry}");
+    let table = String::from_utf8(get(&ledger, "/v1/entries.csv?agency=keco").body).unwrap();
+    assert_eq!(table.lines().count(), 5, "{table}");
 }
 
 /// The shipped catalogue with one more revision of the chargers' target.

@@ -249,7 +249,7 @@ fn record(generator: &mut SchemaGenerator) -> Vec<Operation> {
             "/v1/records/{id}",
             "records",
             "The versions of an event",
-            vec![within("id", id, "Event id."), agency()],
+            vec![within("id", id, "Event id."), agency(), at_least()],
             Body::Json(reference::<RecordsView>(generator)),
         ),
         receipt(),
