@@ -5,7 +5,7 @@
         charger.installed.v1 '{"region": "11", "class": "fast", "count": 12}'
 
 The key file holds one NKey seed (`jindo keygen`), mode 0600. Beside it, `<key file>.chain` keeps the key's last number
-and signature: every report names the one before it, so nobody can drop one unseen. One process per key. A report
+and signature: every report names the one before it, so nobody can drop one unseen. One process per key: never a key that `jindo report` or another program signs with. A report
 without an acknowledgement may be stored or not: ask `jindo.status` by the printed SHA-256 before sending it again.
 """
 import asyncio, base64, datetime, fcntl, hashlib, json, os, stat, sys, uuid

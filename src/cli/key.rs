@@ -13,7 +13,7 @@ use crate::projector::bootstrap::{log_key_path, log_keys};
 use crate::publish::Draft;
 use crate::sign::{KeyFault, KeyPair, public_key_bytes};
 
-use super::exit::{Exit, could};
+use super::exit::{Exit, could, usage};
 use super::sender::{Sender, Who, outcome, said};
 use super::{Context, out};
 
@@ -32,7 +32,8 @@ Examples:
   jindo key add UABC… --of keco --agency keco          added by the agency itself
   jindo key add UABC… --of keco --agency motie         added by the authority, which every audit shows
 
-It counts from the entry after this one on. NATS must know it too: `jindo nats-config`.")]
+It counts from the entry after this one on. The NATS of `jindo up` follows by itself; one that others run must be told:
+`jindo nats-config`.")]
     Add(Add),
     /// Refuse a key from now on
     #[command(after_help = "\
@@ -97,7 +98,9 @@ pub struct RotateLog {
 /// No key, no connection; for `rotate-log` also a log key that is not at hand.
 pub fn run(verb: Verb, context: &Context) -> anyhow::Result<Exit> {
     match verb {
-        Verb::Add(Add { key, of, who }) => publish(&who, "key.added.v1", json!(KeyAdded { agency: of, key }), context),
+        Verb::Add(Add { key, of, who }) => {
+            checked(&key).and_then(|()| publish(&who, "key.added.v1", json!(KeyAdded { agency: of, key }), context))
+        }
         Verb::Revoke(Revoke { key, of, reason, who }) => {
             publish(&who, "key.revoked.v1", json!(KeyRevoked { agency: of, key, reason }), context)
         }
@@ -106,6 +109,16 @@ pub fn run(verb: Verb, context: &Context) -> anyhow::Result<Exit> {
             publish(&who, "log.key-rotated.v1", json!(rotated), context)
         }
     }
+}
+
+/// A refusal would stand in the log for ever.
+fn checked(key: &str) -> anyhow::Result<()> {
+    if public_key_bytes(key).is_some() {
+        return Ok(());
+    }
+    Err(usage(format!("'{key}'는 NKey 공개키가 아닙니다"), format!("'{key}' is no NKey public key"))
+        .next("`jindo keygen`이 출력한 U…를 주세요.", "give the U… that `jindo keygen` prints")
+        .into())
 }
 
 /// Publishes one governance event and says what became of it.

@@ -48,8 +48,8 @@ pub struct Args {
     /// The thing it is about
     #[arg(long, value_name = "TEXT")]
     subject: Option<String>,
-    /// Name of the event: the same name of the same agency and type never counts twice
-    #[arg(long, value_name = "TEXT", conflicts_with = "id")]
+    /// Name of the event: the same name of the same agency and type never counts twice; needs --time
+    #[arg(long, value_name = "TEXT", conflicts_with = "id", requires = "time")]
     key: Option<String>,
     /// Event id [default: from --key, else a new one]
     #[arg(long, value_name = "UUID")]

@@ -5,6 +5,7 @@
 
 mod demo;
 mod found;
+mod users;
 pub(super) mod witnesses;
 
 pub(super) use found::write_running;
@@ -91,7 +92,8 @@ async fn up(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let plan = found::Plan::read(args)?;
     let watch = witnesses::read(args.witnesses.as_deref(), data)?;
     let core = open(data)?;
-    let server = nats(args, data, &plan).await?;
+    let own = own_users(data, &plan)?;
+    let server = nats(args, data, users::users(&own, &core.registry())).await?;
     let operator = key_of(&data.join("keys"), "operator")?;
     let link = operator_link(&server.url, &operator, "jindo projector").await?;
     let found = stream_of(&link, &core, None, Some(1)).await?;
@@ -124,7 +126,10 @@ async fn up(args: &Args, context: &Context) -> anyhow::Result<Exit> {
             println!("ready http={} nats={}", running.http, running.nats);
             let demo =
                 plan.demo.then(|| tokio::spawn(demo::play(data.clone(), running.clone(), projector.shared.clone())));
-            ended.wait().await;
+            tokio::select! {
+                () = ended.wait() => {}
+                () = users::follow(&server, &own, &projector.shared) => {}
+            }
             demo
         }
         Err(_) => None,
@@ -212,13 +217,18 @@ pub(super) fn open(data: &Path) -> anyhow::Result<Core> {
     })?)
 }
 
-async fn nats(args: &Args, data: &Path, plan: &found::Plan) -> anyhow::Result<Server> {
+/// The catalogue's agencies, with the key each has in the folder.
+fn own_users(data: &Path, plan: &found::Plan) -> anyhow::Result<Vec<AgencyUser>> {
+    let keys = data.join("keys");
+    let user = |agency: &str| -> anyhow::Result<AgencyUser> {
+        Ok(AgencyUser { agency: agency.to_owned(), key: key_of(&keys, agency)?.public().to_owned() })
+    };
+    plan.agencies().map(user).collect()
+}
+
+async fn nats(args: &Args, data: &Path, agencies: Vec<AgencyUser>) -> anyhow::Result<Server> {
     let keys = data.join("keys");
     let public = |name: &str| key_of(&keys, name).map(|pair| pair.public().to_owned());
-    let mut agencies = Vec::new();
-    for agency in plan.agencies() {
-        agencies.push(AgencyUser { agency: agency.to_owned(), key: public(agency)? });
-    }
     let operator = public("operator")?;
     let config = NatsConfig {
         // Of this ledger alone: another one's server on this port must not be taken for ours.

@@ -13,8 +13,10 @@ use super::{Context, out};
 use crate::event::Time;
 use crate::event::lang::Lang;
 use crate::limits::{POLICY_BYTES_MAX, RECEIPT_BYTES_MAX, VKEY_BYTES_MAX};
+use crate::log::checkpoint::CheckpointFault;
 use crate::log::entry::{Entry, Verdict, leaf_hash};
 use crate::log::fork::Fork;
+use crate::log::note::NoteFault;
 use crate::log::note::VerifierKey;
 use crate::log::policy::Policy;
 use crate::log::receipt::{Proven, Receipt, ReceiptFault};
@@ -66,8 +68,17 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
             Ok(Exit::Ok)
         }
         Err(ReceiptFault::NoKey) => Err(no_log().into()),
+        Err(ReceiptFault::Checkpoint(CheckpointFault::Note(fault @ NoteFault::Unsigned(_)))) => {
+            let what = (
+                "확인하지 못함: 다른 키가 서명한 접수증입니다. 로그의 키가 교체되었다면 그 전의 vkey가 필요합니다: \
+                 기관의 발신함 receipts/vkey, 또는 감사인이 보관한 것을 --vkey로 주세요.",
+                "NOT OK: another key than the one given signed this receipt. Where the log's key was replaced since, it takes the \
+                 vkey of its day: give --vkey the file receipts/vkey of the agency's outbox, or the one you kept.",
+            );
+            does_not_hold(what, &fault.to_string(), context)
+        }
         Err(fault) => {
-            let what = ("확인 실패: 이 영수증은 성립하지 않습니다", "NOT OK: this receipt does not hold");
+            let what = ("확인 실패: 이 접수증은 성립하지 않습니다", "NOT OK: this receipt does not hold");
             does_not_hold(what, &fault.to_string(), context)
         }
     }

@@ -86,6 +86,7 @@ fn described(operation: &Operation, problem: &Value) -> Value {
             Body::None => None,
             Body::Json(schema) => Some(json!({"application/json": {"schema": schema}})),
             Body::Csv => Some(json!({"text/csv": {"schema": {"type": "string"}}})),
+            Body::Of(kind) => Some(json!({*kind: {"schema": {"type": "string"}}})),
             Body::Text => Some(json!({"text/plain": {"schema": {"type": "string"}}})),
             Body::Entry(schema) => Some(json!({
                 "text/plain": {"schema": {"type": "string"}},

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::problem::{Problem, text};
 use super::query::{self, Pairs};
 use super::routes::{Answer, App, Asked, Named, json, named, query_pairs};
+use super::source::RemindersView;
 use super::table::Table;
 use super::views::{AgenciesView, EntriesPage, EventsView, SeriesView};
 
@@ -27,6 +28,8 @@ pub(super) fn routes() -> Router<App> {
         .route("/v1/agencies", get(async |app, pairs| agencies(app, pairs, Form::Json).await))
         .route("/v1/agencies.csv", get(async |app, pairs| agencies(app, pairs, Form::Csv).await))
         .route("/v1/agencies/{code}", get(agency))
+        .route("/v1/reminders", get(async |app, pairs| reminders(app, pairs, Form::Json).await))
+        .route("/v1/reminders.csv", get(async |app, pairs| reminders(app, pairs, Form::Csv).await))
         .route("/v1/refused", get(async |app, pairs| refused(app, pairs, Form::Json).await))
         .route("/v1/refused.csv", get(async |app, pairs| refused(app, pairs, Form::Csv).await))
 }
@@ -155,4 +158,18 @@ async fn refused(State(app): State<App>, pairs: Asked, form: Form) -> Answer {
     app.at_least(query::number(&pairs, "at_least")?).await?;
     let page = app.ask(move |source| source.refused(from, limit)).await?;
     Ok(linked(form.answer(&page, bom, Table::refused)?, &pairs, "from", page.next))
+}
+
+async fn reminders(State(app): State<App>, pairs: Asked, form: Form) -> Answer {
+    let (pairs, bom) = form.parameters(pairs)?;
+    let wanted = query::reminders(&pairs)?;
+    let all = app.source.reminders();
+    let is = |wanted: &Option<String>, found: Option<&String>| wanted.is_none() || wanted.as_ref() == found;
+    let mine = all.iter().rev().filter(|reminder| {
+        is(&wanted.kind, Some(&reminder.kind))
+            && is(&wanted.indicator, reminder.indicator.as_ref())
+            && is(&wanted.agency, reminder.agency.as_ref())
+    });
+    let view = RemindersView { reminders: mine.take(wanted.limit).cloned().collect() };
+    form.answer(&view, bom, Table::reminders)
 }

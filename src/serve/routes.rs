@@ -48,7 +48,6 @@ pub(super) fn router(source: Arc<dyn Source>, hub: Hub, config: Config) -> Route
         .merge(super::page::routes(source.clone()))
         .route("/v1/indicators/{id}", get(indicator))
         .route("/v1/records/{id}", get(records))
-        .route("/v1/reminders", get(reminders))
         .route("/v1/stream", get(stream))
         .route("/v1/entries/{index}", get(entry))
         .route("/v1/receipts/{name}", get(receipt))
@@ -197,20 +196,6 @@ async fn entry(State(app): State<App>, index: Named, pairs: Asked, headers: Head
 fn vary(mut response: Response) -> Response {
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
     response
-}
-
-/// Newest first.
-async fn reminders(State(app): State<App>, pairs: Asked) -> Answer {
-    let wanted = query::reminders(&query_pairs(pairs)?)?;
-    let all = app.source.reminders();
-    let is = |wanted: &Option<String>, found: Option<&String>| wanted.is_none() || wanted.as_ref() == found;
-    let mine = all.iter().rev().filter(|reminder| {
-        is(&wanted.kind, Some(&reminder.kind))
-            && is(&wanted.indicator, reminder.indicator.as_ref())
-            && is(&wanted.agency, reminder.agency.as_ref())
-    });
-    let reminders: Vec<_> = mine.take(wanted.limit).collect();
-    Ok(json(&serde_json::json!({ "reminders": reminders })))
 }
 
 /// A browser that reconnects says where it was in a header; others may say it in the query.

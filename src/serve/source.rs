@@ -154,6 +154,13 @@ pub struct Mention {
     pub index: u64,
 }
 
+/// Reminders, newest first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct RemindersView {
+    /// Newest first.
+    pub reminders: Vec<Reminder>,
+}
+
 /// A page of refused reports.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RefusedPage {

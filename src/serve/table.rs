@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::layers::tagged;
 use super::problem::{Problem, text};
-use super::source::RefusedPage;
+use super::source::{RefusedPage, RemindersView};
 use super::views::{AgenciesView, EntriesPage, EventsView, SeriesView};
 use crate::event::governance::Goal;
 use crate::publish::import::columns::guarded;
@@ -213,6 +213,26 @@ impl Table {
         };
         Table { columns: &REFUSED, rows: page.refused.iter().map(row).collect() }
     }
+
+    /// Reminders.
+    pub fn reminders(view: &RemindersView) -> Table {
+        let row = |reminder: &crate::projector::remind::Reminder| {
+            vec![
+                reminder.id.clone(),
+                reminder.kind.clone(),
+                said(reminder.indicator.as_ref()),
+                said(reminder.agency.as_ref()),
+                reminder.day.to_string(),
+                said(reminder.due),
+                said(reminder.days_left),
+                said(reminder.index),
+                reminder.text.ko.clone(),
+                reminder.text.en.clone(),
+                reminder.simulated.to_string(),
+            ]
+        };
+        Table { columns: &REMINDERS, rows: view.reminders.iter().map(row).collect() }
+    }
 }
 
 fn goal(goal: Goal) -> &'static str {
@@ -320,6 +340,9 @@ const AGENCIES: [&str; 17] = [
     "counted",
 ];
 const REFUSED: [&str; 7] = ["index", "recorded", "agency", "code", "reason_ko", "reason_en", "detail"];
+
+const REMINDERS: [&str; 11] =
+    ["id", "kind", "indicator", "agency", "day", "due", "days_left", "index", "text_ko", "text_en", "simulated"];
 
 #[cfg(test)]
 mod tests {

@@ -144,8 +144,12 @@ impl Source for Fake {
         let marks = self.marks.lock().unwrap().clone();
         let changed = marks.into_iter().filter(|(id, mark, _)| !told(id, *mark, true));
         let changed = changed.map(|(id, mark, bytes)| {
-            let json = json!({"id": id, "value": mark, "filler": "x".repeat(bytes)}).to_string().into_bytes();
-            Changed { id: id.to_owned(), mark, json }
+            let filler = "x".repeat(bytes);
+            // In the order of the real ones: the moment comes last.
+            let json = format!(
+                r#"{{"id":"{id}","value":{mark},"filler":"{filler}","as_of":"2026-01-01","known_at":null,"size":1,"proven_size":0}}"#
+            );
+            Changed { id: id.to_owned(), mark, json: json.into_bytes() }
         });
         let (size, origin) = (*self.sizes.borrow(), "test".to_owned());
         let indicators = changed.collect();

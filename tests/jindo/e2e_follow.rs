@@ -6,7 +6,7 @@ use std::sync::mpsc;
 
 use serde_json::{Value, json};
 
-use crate::e2e_house::{Ledger, PATIENCE, until};
+use crate::e2e_house::{Ledger, PATIENCE, until, without_proof};
 use crate::e2e_load::Intake;
 
 /// An event of the stream.
@@ -97,6 +97,16 @@ fn report(intake: &Intake, ledger: &Ledger, crowd: &mut crate::e2e_load::Crowd, 
     ledger.folds(*size);
 }
 
+/// What it begins with is what HTTP answers of the same moment.
+fn as_http(ledger: &Ledger, snapshot: Value) {
+    let (size, day) = (&snapshot["size"], snapshot["as_of"].as_str().unwrap());
+    assert_eq!(*size, ledger.size());
+    let (_, view) = ledger.get(&format!("/v1/indicators?known_at={size}&as_of={day}"));
+    for part in ["indicators", "known_at", "origin", "simulated"] {
+        assert_eq!(without_proof(snapshot[part].clone()), without_proof(view[part].clone()), "{part}");
+    }
+}
+
 #[test]
 fn followers_see_every_change_once_through_breaks_and_kills() {
     let intake = Intake::found();
@@ -107,6 +117,7 @@ fn followers_see_every_change_once_through_breaks_and_kills() {
     let first = steady.next().unwrap();
     assert_eq!((first.kind.as_str(), steady.told.len()), ("snapshot", 34));
     assert_eq!(steady.figures(), figures(&ledger));
+    as_http(&ledger, first.data);
     let second = steady.next().unwrap();
     assert_eq!((second.kind.as_str(), &second.data["state"]), ("status", &json!("ready")), "{second:?}");
     let mut fickle = Follower::new(&ledger, "", None);
@@ -123,6 +134,8 @@ fn followers_see_every_change_once_through_breaks_and_kills() {
         fickle = Follower::new(&ledger, "", last.as_deref());
         fickle.told = seen;
     }
+    // Found by a newcomer: indicators said of which moment they were told last, not of which they are.
+    as_http(&ledger, Follower::new(&ledger, "", None).next().unwrap().data);
     let known = figures(&ledger);
     until("all is told", || {
         steady.next();

@@ -200,3 +200,55 @@ fn a_port_that_another_ledger_holds_is_told_as_that() {
     assert!(!output.status.success() && said.contains("address already in use"), "{said}");
     assert!(ledger.terminate().success());
 }
+
+/// Found by a newcomer: a ledger whose target was revised did not start any more, and the way out that was offered put the
+/// old target back into the signed log.
+#[test]
+fn a_ledger_that_moved_on_starts_as_its_log_says() {
+    let folder = Folder::new();
+    let ledger = Ledger::up(&folder);
+    let house = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let catalogue = std::fs::read_to_string(house.join("deploy/catalogue/motie-2026.toml")).unwrap();
+    let (before, after) = ("value = 500\n", "value = 600\n");
+    assert_eq!(catalogue.matches(before).count(), 1);
+    let file = folder.beside("revised.toml");
+    std::fs::write(&file, catalogue.replace(before, after)).unwrap();
+    let apply = ["catalogue", "apply", file.to_str().unwrap(), "--agency", "motie", "--reason", "a test"];
+    assert!(folder.run(&apply).status.success());
+    let size = ledger.proven();
+    assert!(ledger.terminate().success());
+    for more in [&[][..], &["--reason", "started again"]] {
+        let ledger = Ledger::up_with(&folder, more);
+        assert_eq!(ledger.proven(), size, "{more:?}: nothing is published anew");
+        assert_eq!(target(&ledger.indicator("ai-factories-2030"))["current"]["value"], 600);
+        assert!(ledger.terminate().success());
+    }
+}
+
+/// Found by a newcomer: a key that was added could not connect, not even after a restart.
+#[test]
+fn an_added_key_reports_at_once_and_a_revoked_one_no_more() {
+    let folder = Folder::new();
+    let ledger = Ledger::up(&folder);
+    let file = folder.beside("keco-2.nk");
+    let (exit, made) = folder.json(&["keygen", "keco", "--out", file.to_str().unwrap()]);
+    assert_eq!(exit, 0, "{made}");
+    let key = jindo::sign::KeyPair::load(&file).unwrap().public().to_owned();
+    assert_eq!(folder.run(&["key", "add", "nonsense", "--of", "keco", "--agency", "keco"]).status.code(), Some(3));
+    assert!(folder.run(&["key", "add", &key, "--of", "keco", "--agency", "keco"]).status.success());
+    let report = |count: &str| {
+        let args = ["report", "charger.installed", "--agency", "keco", "--key-file", file.to_str().unwrap()];
+        folder.run(&[&args[..], &["region=11", "class=fast", count]].concat())
+    };
+    until("the added key reports", || report("count=3").status.success().then_some(()));
+    ledger.settled();
+    assert_eq!(ledger.indicator("ev-chargers")["figure"]["value"], 3);
+    assert!(ledger.terminate().success());
+    let ledger = Ledger::up(&folder);
+    assert!(report("count=4").status.success(), "and after a restart");
+    let revoke = ["key", "revoke", &key, "--of", "keco", "--agency", "keco", "--reason", "a test"];
+    assert!(folder.run(&revoke).status.success());
+    until("the revoked key does not connect", || (!report("count=5").status.success()).then_some(()));
+    ledger.settled();
+    assert_eq!(ledger.indicator("ev-chargers")["figure"]["value"], 7);
+}

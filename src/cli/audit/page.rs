@@ -207,7 +207,12 @@ impl Page<'_> {
         let report = self.report;
         self.head("어디까지 증명되는가", "How far it is proven");
         let seen = count(report.seen_size);
-        if report.seen_size > 0 {
+        if report.seen_size > 0 && !report.signatures_asked {
+            self.line(
+                "기관이 보았다고 한 루트는 서명을 검증해야 근거가 됩니다 (--no-signatures로 건너뜀).",
+                "What agencies say they have seen counts for nothing while their signatures are not verified.",
+            );
+        } else if report.seen_size > 0 {
             let ko = format!("기록 {seen}번 미만을 바꾸면 운영자가 아닌 기관의 서명과 어긋나 드러납니다.");
             self.line(&ko, &format!("Any change below entry {seen} contradicts what agencies have signed as seen."));
         } else {

@@ -24,6 +24,8 @@ pub struct Plan {
     facts: String,
     origin: String,
     reason: Option<String>,
+    /// The catalogue was given, not taken from the binary.
+    given: bool,
     /// Play simulated agencies.
     pub demo: bool,
 }
@@ -47,7 +49,8 @@ impl Plan {
             Some(path) => out::read_text(path, FACTS_BYTES_MAX)?,
             None => FACTS.to_owned(),
         };
-        Ok(Plan { catalogue, facts, origin: args.origin.clone(), reason: args.reason.clone(), demo: args.demo })
+        let (origin, reason, given) = (args.origin.clone(), args.reason.clone(), args.catalogue.is_some());
+        Ok(Plan { catalogue, facts, origin, reason, given, demo: args.demo })
     }
 
     /// Codes of the catalogue's agencies.
@@ -86,11 +89,7 @@ pub async fn found(plan: &Plan, data: &Path, running: &Running, shared: &Shared)
         let said = creation(&origin, &log_key, (&authority.code, authority.name.clone(), &pair), plan.demo);
         publisher.publish("govern", vec![said]).await?;
     }
-    let planned =
-        catalogue::difference(&plan.catalogue, &shared.registry(), plan.reason.as_deref()).map_err(|error| {
-            could(format!("목록을 적용할 수 없습니다: {error}"), format!("the catalogue cannot be applied: {error}"))
-        })?;
-    let said = planned.into_iter().map(|planned| Said::now(planned.kind, planned.data)).collect();
+    let said = differences(plan, shared)?;
     publisher.publish("govern", said).await?;
     publisher.publish("govern", keys_to_add(shared, &keys)?).await?;
     drop(publisher);
@@ -111,12 +110,36 @@ pub async fn found(plan: &Plan, data: &Path, running: &Running, shared: &Shared)
     Ok(running)
 }
 
+/// What the catalogue says and the ledger does not. A ledger that moved on since it was founded from the binary's own catalogue
+/// stays what its log says: nobody asked for the old values.
+fn differences(plan: &Plan, shared: &Shared) -> anyhow::Result<Vec<Said>> {
+    let registry = shared.registry();
+    let founded = !registry.indicators.is_empty();
+    let reason = plan.reason.as_deref().filter(|_| plan.given || !founded);
+    match catalogue::difference(&plan.catalogue, &registry, reason) {
+        Ok(planned) => Ok(planned.into_iter().map(|planned| Said::now(planned.kind, planned.data)).collect()),
+        Err(error) if founded && !plan.given => {
+            tracing::info!(%error, "the built-in catalogue is not applied: this ledger was changed since");
+            Ok(Vec::new())
+        }
+        Err(error) => {
+            let (ko, en) =
+                (format!("목록을 적용할 수 없습니다: {error}"), format!("the catalogue cannot be applied: {error}"));
+            let next = (
+                "목록을 고치거나, --catalogue 없이 시작하고 `jindo catalogue apply`로 적용하세요.",
+                "correct it, or start without --catalogue and use `jindo catalogue apply`",
+            );
+            Err(could(ko, en).next(next.0, next.1).into())
+        }
+    }
+}
+
 /// Written whole or not at all: commands read it at any moment.
 pub fn write_running(data: &Path, running: &Running) -> anyhow::Result<()> {
     let path = data.join("running.json");
     let value: Value = serde_json::to_value(running)?;
     let mut temporary = tempfile::NamedTempFile::new_in(data).map_err(|error| file(&path, &error))?;
-    std::io::Write::write_all(&mut temporary, value.to_string().as_bytes()).map_err(|error| file(&path, &error))?;
+    std::io::Write::write_all(&mut temporary, format!("{value}\n").as_bytes()).map_err(|error| file(&path, &error))?;
     temporary.persist(&path).map_err(|error| file(&path, &error.error))?;
     Ok(())
 }

@@ -107,15 +107,29 @@ fn head(event: &str, id: &str, day: Day, changes: &Changes) -> String {
     head
 }
 
-/// The indicators as they stand: what a follower begins with. `held` has the JSON of each.
+/// Where the fields begin that say of which moment an indicator is; they come last
+/// ([`IndicatorView`](crate::store::progress::view::IndicatorView)).
+const MOMENT: &[u8] = b",\"as_of\":";
+
+/// An indicator without its moment: it stays as it is while the log goes on.
+pub fn timeless(json: &[u8]) -> Bytes {
+    let end = json.windows(MOMENT.len()).rposition(|part| part == MOMENT);
+    Bytes::copy_from_slice(end.and_then(|end| json.get(..end)).unwrap_or(json))
+}
+
+/// The indicators as they stand: what a follower begins with. `held` has each, [`timeless`].
 pub fn snapshot<'a>(id: &str, day: Day, of: &Changes, held: impl Iterator<Item = &'a Bytes>) -> Bytes {
     let mut bytes = head("snapshot", id, day, of).into_bytes();
     let from = bytes.len();
+    let known_at = json!(of.known_at);
+    let moment = format!("\"{day}\",\"known_at\":{known_at},\"size\":{},\"proven_size\":{}}}", of.size, of.proven_size);
     for json in held {
         if bytes.len() > from {
             bytes.push(b',');
         }
         bytes.extend_from_slice(json);
+        bytes.extend_from_slice(MOMENT);
+        bytes.extend_from_slice(moment.as_bytes());
     }
     bytes.extend_from_slice(END.as_bytes());
     bytes.into()

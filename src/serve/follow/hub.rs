@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::frame::{Frame, Wanted, note, snapshot};
+use super::frame::{Frame, Wanted, note, snapshot, timeless};
 use crate::event::{Day, Time};
 use crate::limits::{FOLLOW_EVERY_MS, FOLLOW_KEPT_BYTES_MAX, FOLLOW_LOOK_MS, FOLLOW_RETRY_MS};
 use crate::projector::changes::{Changes, Mark};
@@ -44,15 +44,15 @@ struct Inner {
 #[derive(Default)]
 pub(super) struct Held {
     told: HashMap<String, Mark>,
-    /// JSON of each indicator as told last, in the order of the work plan.
+    /// Each indicator as told last, without its moment, in the order of the work plan.
     now: Vec<(String, Bytes)>,
     last: Option<(Day, Changes)>,
     kept: VecDeque<Arc<Frame>>,
     kept_bytes: usize,
     /// Number and id of the frame before the first one kept.
     before: (u64, String),
-    /// The whole snapshot and its id: the same bytes for all who begin with it.
-    whole: Option<(String, Bytes)>,
+    /// The whole snapshot with its id, size and proven size: the same bytes for all who begin with it.
+    whole: Option<(String, (u64, u64), Bytes)>,
 }
 
 /// Where a follower begins.
@@ -97,7 +97,7 @@ impl Held {
         let first = self.last.is_none();
         for changed in &changes.indicators {
             self.told.insert(changed.id.clone(), changed.mark);
-            let json = Bytes::from(changed.json.clone());
+            let json = timeless(&changed.json);
             match self.now.iter_mut().find(|(id, _)| *id == changed.id) {
                 Some((_, held)) => *held = json,
                 None => self.now.push((changed.id.clone(), json)),
@@ -116,9 +116,8 @@ impl Held {
                 self.before = (frame.number, frame.id.clone());
             }
         }
-        if first || moved {
-            self.last = Some((day, Changes { indicators: Vec::new(), ..changes }));
-        }
+        // What did not move stands as of now, too.
+        self.last = Some((day, Changes { indicators: Vec::new(), ..changes }));
         moved && !first
     }
 
@@ -264,14 +263,19 @@ impl Hub {
             return Start { first: None, number };
         }
         let (id, number) = (held.id(), held.number());
-        let made = held.whole.as_ref().filter(|(of, _)| *of == id && wanted.is_all()).map(|(_, bytes)| bytes.clone());
-        let first = made.or_else(|| {
-            let mine = held.now.iter().filter(|(id, _)| wanted.has(id)).map(|(_, json)| json);
-            held.last.as_ref().map(|(day, last)| snapshot(&id, *day, last, mine))
-        });
-        if let (true, Some(first)) = (wanted.is_all(), &first) {
-            held.whole = Some((id, first.clone()));
+        let Some((day, mut last)) = held.last.clone() else { return Start { first: None, number } };
+        // What was told has not moved since, but checkpoints go on.
+        last.proven_size = self.inner.source.health().proven_size.min(last.size);
+        let is_made = |(of, at, _): &&(String, (u64, u64), Bytes)| *of == id && *at == (last.size, last.proven_size);
+        if let Some((_, _, whole)) = held.whole.as_ref().filter(is_made).filter(|_| wanted.is_all()) {
+            return Start { first: Some(whole.clone()), number };
         }
+        let mine = held.now.iter().filter(|(id, _)| wanted.has(id)).map(|(_, json)| json);
+        let first = snapshot(&id, day, &last, mine);
+        if wanted.is_all() {
+            held.whole = Some((id, (last.size, last.proven_size), first.clone()));
+        }
+        let first = Some(first);
         Start { first, number }
     }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::reference;
 use crate::limits::{BODY_BYTES_MAX, PAGE_ROWS_MAX};
 use crate::serve::intake::ReceivedView;
-use crate::serve::source::{Health, RecordsView, RefusedPage};
+use crate::serve::source::{Health, RecordsView, RefusedPage, RemindersView};
 use crate::serve::views::{AgenciesView, EntriesPage, EntryView, EventsView, SeriesView};
 use crate::store::progress::view::{IndicatorView, IndicatorsView};
 
@@ -16,6 +16,8 @@ pub(super) enum Body {
     Json(Value),
     Csv,
     Text,
+    /// Text of a type of its own.
+    Of(&'static str),
     /// Text, or JSON where that was asked for.
     Entry(Value),
     Bytes,
@@ -135,6 +137,7 @@ fn read(path: &'static str, id: &'static str, summary: &'static str, parameters:
 pub(super) fn operations(generator: &mut SchemaGenerator) -> Vec<Operation> {
     let mut found = figures(generator);
     found.extend(record(generator));
+    found.extend(told(generator));
     found.extend(others(generator));
     found
 }
@@ -286,6 +289,41 @@ fn record(generator: &mut SchemaGenerator) -> Vec<Operation> {
     ]
 }
 
+fn reminders() -> Vec<Value> {
+    let kinds = json!({"type": "string", "enum": ["due", "overdue", "silent", "disputed", "refused"]});
+    vec![
+        query("kind", kinds, "Only these."),
+        query("indicator", text(), "Only those about this commitment."),
+        query("agency", text(), "Only those for this agency."),
+        limit(),
+    ]
+}
+
+/// What is told as it happens.
+fn told(generator: &mut SchemaGenerator) -> Vec<Operation> {
+    let view = Body::Json(reference::<RemindersView>(generator));
+    let mut stream = read(
+        "/v1/stream",
+        "stream",
+        "Progress as it changes, as Server-Sent Events",
+        vec![
+            query("indicator", text(), "Only these: ids with commas between them."),
+            query("last_event_id", text(), "Where it was left, for clients that cannot send the header Last-Event-ID."),
+        ],
+        Body::Of("text/event-stream"),
+    );
+    stream.description = "Events: `snapshot` first, unless the last id is still known; `progress`, all that changed at one size \
+        and day, with data as in `snapshot`; `status`, as /healthz; `dropped`, why the stream ends. Ids are `<size>.<date>`: \
+        nothing is missed or told twice between two of them.";
+    stream.problems.push(NOTHING);
+    stream.answers.truncate(1);
+    vec![
+        read("/v1/reminders", "reminders", "What is due, overdue, silent, disputed or refused", reminders(), view),
+        read("/v1/reminders.csv", "remindersCsv", "Reminders as a table", all([reminders(), vec![bom()]]), Body::Csv),
+        stream,
+    ]
+}
+
 fn others(generator: &mut SchemaGenerator) -> Vec<Operation> {
     let health = reference::<Health>(generator);
     let mut readyz = read("/readyz", "readyz", "Whether the figures are current", vec![], Body::Json(health.clone()));
@@ -294,6 +332,7 @@ fn others(generator: &mut SchemaGenerator) -> Vec<Operation> {
         reports(generator),
         readyz,
         read("/healthz", "healthz", "The process lives", vec![], Body::Json(health)),
+        read("/metrics", "metrics", "What an operator watches", vec![], Body::Of("application/openmetrics-text")),
         read("/openapi.json", "openapi", "This document", vec![], Body::Json(json!({"type": "object"}))),
     ];
     for operation in &mut found[1..] {
