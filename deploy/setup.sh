@@ -1,7 +1,7 @@
 #!/bin/sh
-# What a machine needs for jindo, one part at a time: needs | nats-server | cargo-deny | python | witness | go | promtool |
-# browser. Each does nothing
-# where it is done already, and says in one line what is missing. Writes to .cache only; never touches a running service.
+# What a machine needs for jindo, one part at a time: needs | nats-server | cargo-deny | python | witness |
+# schemathesis | go | promtool | browser. Each does nothing where it is done already, and says in one line what is missing.
+# Writes to .cache only; never touches a running service.
 set -eu
 cd "$(dirname "$0")/.."
 cache=.cache
@@ -97,6 +97,17 @@ witness() {
     echo "setup: $cache/witness"
 }
 
+# As `python`, into another folder: it asks the running API what its OpenAPI document promises.
+schemathesis() {
+    stamp="$cache/schemathesis/.$(cksum <deploy/schemathesis.txt | tr ' ' -)"
+    [ -e "$stamp" ] && PYTHONPATH="$cache/schemathesis" python3 -c 'import schemathesis' 2>/dev/null && return
+    rm -rf "$cache/schemathesis"
+    python3 -m pip install --quiet --disable-pip-version-check --no-input --target "$cache/schemathesis" \
+        --requirement deploy/schemathesis.txt || fail "schemathesis, which tests the API, could not be fetched"
+    touch "$stamp"
+    echo "setup: $cache/schemathesis"
+}
+
 # Go with the library that reads logs of this kind: tests hold ours against it.
 go_tools() {
     have go && [ -d /usr/share/gocode/src/golang.org/x/mod/sumdb/tlog ] && return
@@ -132,8 +143,9 @@ nats-server) nats_server ;;
 cargo-deny) cargo_deny ;;
 python) python ;;
 witness) witness ;;
+schemathesis) schemathesis ;;
 go) go_tools ;;
 promtool) prom_tool ;;
 browser) browser ;;
-*) fail "give one of: needs nats-server cargo-deny python witness go promtool browser" ;;
+*) fail "give one of: needs nats-server cargo-deny python witness schemathesis go promtool browser" ;;
 esac

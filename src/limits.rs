@@ -132,6 +132,8 @@ pub const PAGE_QUERY_CHARS_MAX: usize = 4 * 1024;
 pub const SERIES_POINTS_MAX: usize = 4_000;
 /// Entries looked at for the marks of one series (corrections, disputes, remarks): the newest ones, as many as a chart can carry.
 pub const SERIES_MARKS_MAX: usize = 200;
+/// Bytes of those entries: their events are parsed.
+pub const SERIES_MARKS_BYTES: usize = 2 * 1024 * 1024;
 /// Entries looked at for one page of the events behind a figure, and things claimed in them: some tenths of a second.
 pub const BEHIND_ENTRIES_MAX: usize = 1_000;
 /// Things looked at for one page of the events behind a figure; the entry at hand is always finished.
@@ -146,6 +148,10 @@ pub const BEHIND_CLAIMS_MAX: usize = 10_000;
 pub const BEHIND_MARKS_MAX: usize = 10_000;
 /// Entries of the log looked at for one page of a filtered list: the cursor goes on behind them.
 pub const ENTRIES_SCAN_MAX: u64 = 5_000;
+/// Bytes of entries read for such a page; one that is shown counts [`ENTRIES_SHOWN_WEIGHT`] times, for its events are read too.
+pub const ENTRIES_SCAN_BYTES: u64 = 32 * 1024 * 1024;
+/// How much more an entry costs that is shown than one that is passed over.
+pub const ENTRIES_SHOWN_WEIGHT: u64 = 8;
 /// Entries that one request counts at most for the table of agencies; what is left, the next one counts.
 pub const AGENCIES_COUNT_MAX: u64 = 20_000;
 /// How long one request counts at most for that table.

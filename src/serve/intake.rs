@@ -160,10 +160,8 @@ fn check(headers: &HeaderMap, body: Bytes, registry: &Registry) -> Result<Checke
         let (ko, en) = ("서명이 없습니다", "is missing: every report is signed");
         return Err(Problem::parameter(HEADER_SIGNATURE, ko, en));
     };
-    let malformed = |error: &dyn std::fmt::Display| {
-        Problem::parameter(HEADER_SIGNATURE, &format!("읽을 수 없습니다: {error}"), &error.to_string())
-    };
-    let jws = Jws::parse(signature).map_err(|error| malformed(&error))?;
+    let jws = Jws::parse(signature)
+        .map_err(|error| Problem::unsigned(text(format!("서명을 읽을 수 없습니다: {error}"), error.to_string())))?;
     // What nobody vouches for is told nothing but this.
     let key = registry.keys.get(jws.key()).filter(|key| key.revoked.is_none());
     let key = key.ok_or_else(|| {

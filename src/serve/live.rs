@@ -6,7 +6,7 @@ mod entries;
 mod series;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -39,7 +39,7 @@ use crate::store::{Reader, View};
 pub struct Live {
     shared: Shared,
     catalogue_expected: bool,
-    counts: Arc<Mutex<agencies::Counts>>,
+    counts: Arc<agencies::Counting>,
     intake: Option<Intake>,
 }
 
@@ -47,7 +47,15 @@ pub struct Live {
 struct Opened {
     index: u64,
     recorded: Time,
-    data: Vec<Value>,
+    /// Type and data of each event.
+    data: Vec<(Arc<str>, Value)>,
+    bytes: usize,
+}
+
+impl Opened {
+    fn data(&self, position: u16) -> Option<&Value> {
+        self.data.get(usize::from(position)).map(|(_, data)| data)
+    }
 }
 
 /// An indicator at a moment, with what it was read from.
@@ -129,8 +137,9 @@ impl Live {
 
     fn opened(&self, index: u64) -> Result<Opened, SourceError> {
         let entry = self.parsed(index)?;
-        let data = events_of(&entry).into_iter().map(|event| event.data).collect();
-        Ok(Opened { index, recorded: entry.recorded, data })
+        let bytes = entry.body.bytes().map_or(0, |body| body.len());
+        let data = events_of(&entry).into_iter().map(|event| (event.kind, event.data)).collect();
+        Ok(Opened { index, recorded: entry.recorded, data, bytes })
     }
 
     /// What somebody said about a report.

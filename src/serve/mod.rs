@@ -165,4 +165,6 @@ async fn attend(connection: impl Future<Output = Result<(), hyper::Error>> + Sen
 }
 
 #[cfg(test)]
+mod answer_tests;
+#[cfg(test)]
 mod tests;

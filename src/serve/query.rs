@@ -49,7 +49,7 @@ fn moment_with(pairs: &Pairs, more: &[&str]) -> Result<(Ask, Option<u64>), Probl
     known.extend(more);
     only(pairs, &known)?;
     let known_at = value(pairs, "known_at").map(|text| {
-        text.parse().map(Known::Size).or_else(|_| Time::parse(text).map(Known::Time)).map_err(|_| {
+        whole(text).map(Known::Size).or_else(|| time(text).map(Known::Time)).ok_or_else(|| {
             Problem::parameter(
                 "known_at",
                 "2026-07-01T00:00:00+09:00 같은 시각(+는 %2B로) 또는 로그 크기여야 합니다",
@@ -69,12 +69,30 @@ fn day(pairs: &Pairs, name: &str) -> Result<Option<Day>, Problem> {
     value(pairs, name).map(parse).transpose()
 }
 
-/// `path`, or `part` for one of a part.
-fn path(pairs: &Pairs) -> Result<Option<String>, Problem> {
-    match (value(pairs, "path"), value(pairs, "part")) {
-        (Some(_), Some(_)) => Err(Problem::parameter("part", "path와 함께 쓸 수 없습니다", "does not go with path")),
-        (Some(path), None) => Ok(Some(path.to_owned())),
-        (None, part) => Ok(part.map(|part| format!("part/{part}"))),
+/// A whole number that every client can hold: up to 2^63 - 1.
+fn whole(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|number| i64::try_from(*number).is_ok())
+}
+
+/// A time; one before or after all that a ledger can hold is as the first or last it can.
+fn time(text: &str) -> Option<Time> {
+    if let Ok(time) = Time::parse(text) {
+        return Some(time);
+    }
+    let (year, rest) = (text.get(..4)?.parse::<u16>().ok()?, text.get(4..)?);
+    // The same day and hour of a year that fits tells whether the rest is a time at all.
+    let leap =
+        if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) { 2000 } else { 2001 };
+    Time::parse(&format!("{leap}{rest}")).ok()?;
+    Some(Time::from_ns(if year < 2000 { i64::MIN } else { i64::MAX }))
+}
+
+/// `path`, or `part` for the series of a part. Of a part there is nothing further: both together name no series.
+fn path(pairs: &Pairs) -> Option<String> {
+    let path = value(pairs, "path").map(str::to_owned);
+    match value(pairs, "part") {
+        Some(part) => Some(path.map_or_else(|| format!("part/{part}"), |path| format!("part/{part}/{path}"))),
+        None => path,
     }
 }
 
@@ -93,7 +111,7 @@ fn newest_first(pairs: &Pairs) -> Result<bool, Problem> {
 /// [`Problem`].
 pub fn series(pairs: &Pairs) -> Result<(Ask, Option<u64>, AskSeries), Problem> {
     let (ask, at_least) = moment_with(pairs, &["path", "part", "from", "to"])?;
-    Ok((ask, at_least, AskSeries { path: path(pairs)?, from: day(pairs, "from")?, to: day(pairs, "to")? }))
+    Ok((ask, at_least, AskSeries { path: path(pairs), from: day(pairs, "from")?, to: day(pairs, "to")? }))
 }
 
 /// Parameters of the events behind a figure, beside [`moment`].
@@ -103,7 +121,7 @@ pub fn series(pairs: &Pairs) -> Result<(Ask, Option<u64>, AskSeries), Problem> {
 pub fn events(pairs: &Pairs) -> Result<(Ask, Option<u64>, AskEvents), Problem> {
     let (ask, at_least) = moment_with(pairs, &["path", "part", "cursor", "limit", "order"])?;
     let which = AskEvents {
-        path: path(pairs)?,
+        path: path(pairs),
         cursor: number(pairs, "cursor")?,
         newest_first: newest_first(pairs)?,
         limit: limit(pairs)?,
@@ -140,8 +158,8 @@ pub fn entries(pairs: &Pairs) -> Result<(Option<u64>, AskEntries), Problem> {
 /// [`Problem`].
 pub fn number(pairs: &Pairs, name: &str) -> Result<Option<u64>, Problem> {
     let parse = |text: &str| {
-        text.parse()
-            .map_err(|_| Problem::parameter(name, "0 이상의 정수여야 합니다", "must be a whole number, not negative"))
+        whole(text)
+            .ok_or_else(|| Problem::parameter(name, "0 이상의 정수여야 합니다", "must be a whole number, not negative"))
     };
     value(pairs, name).map(parse).transpose()
 }
@@ -233,6 +251,15 @@ pub(super) fn stream(pairs: &Pairs) -> Result<(Wanted, Option<String>), Problem>
     only(pairs, &["indicator", "last_event_id"])?;
     let ids = value(pairs, "indicator").map(|ids| ids.split(',').map(str::to_owned).collect()).unwrap_or_default();
     Ok((Wanted::new(ids), value(pairs, "last_event_id").map(str::to_owned)))
+}
+
+/// `agency` and `at_least`.
+///
+/// # Errors
+/// [`Problem`].
+pub fn record(pairs: &Pairs) -> Result<(Option<String>, Option<u64>), Problem> {
+    only(pairs, &["agency", "at_least"])?;
+    Ok((value(pairs, "agency").map(str::to_owned), number(pairs, "at_least")?))
 }
 
 /// `agency`.

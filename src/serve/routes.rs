@@ -148,7 +148,8 @@ async fn indicator(State(app): State<App>, id: Named, pairs: Asked) -> Answer {
 
 async fn records(State(app): State<App>, id: Named, pairs: Asked) -> Answer {
     let id = named(id)?;
-    let agency = query::agency(&query_pairs(pairs)?)?;
+    let (agency, at_least) = query::record(&query_pairs(pairs)?)?;
+    app.at_least(at_least).await?;
     let uuid = Uuid::parse_str(&id).ok().filter(|uuid| uuid.to_string() == id);
     let uuid = uuid.ok_or_else(|| Problem::parameter("id", "소문자 UUID여야 합니다", "must be a lower-case UUID"))?;
     let view = app.ask(move |source| source.records(uuid, agency.as_deref())).await?;
@@ -164,7 +165,8 @@ async fn records(State(app): State<App>, id: Named, pairs: Asked) -> Answer {
 async fn entry(State(app): State<App>, index: Named, pairs: Asked, headers: HeaderMap) -> Answer {
     let index = named(index)?;
     query::only(&query_pairs(pairs)?, &[])?;
-    let number = index.parse::<u64>().ok().filter(|number| number.to_string() == index);
+    let number =
+        index.parse::<u64>().ok().filter(|number| number.to_string() == index && i64::try_from(*number).is_ok());
     let number = number.ok_or_else(|| {
         Problem::parameter("index", "0 이상의 정수여야 합니다", "must be a whole number, not negative")
     })?;

@@ -89,11 +89,16 @@ pub struct Page {
 pub fn page(reader: &Reader, view: &View, question: Question) -> Result<Page, Doubt> {
     let Some(series) = view.snapshot().series(question.series) else { return Ok(Page::default()) };
     let mut behind = Behind { reader, view, question, past: Past::new(reader, view, question) };
-    let line = view.line(&series.path, question.day, question.size)?;
-    match line.first() {
+    // A series never mixes the two: its first move tells which it is.
+    let mut first = None;
+    view.each_move(question.series, 0..question.size, false, &mut |step| {
+        first = Some(step.step);
+        ControlFlow::Break(())
+    })?;
+    match first {
         None => Ok(Page::default()),
-        Some((_, Step::State { .. })) => behind.stated(&line),
-        Some((_, Step::Add(_))) => behind.added(),
+        Some(Step::State { .. }) => behind.stated(&view.line(&series.path, question.day, question.size)?),
+        Some(Step::Add(_)) => behind.added(),
     }
 }
 

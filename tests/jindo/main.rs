@@ -3,6 +3,7 @@
 
 mod abuse;
 mod admission;
+mod api;
 mod asof;
 mod audit;
 mod audit_files;
@@ -11,6 +12,7 @@ mod audit_witnesses;
 mod behind;
 mod browser;
 mod detours;
+mod e2e_api;
 mod e2e_crash;
 mod e2e_follow;
 mod e2e_hostile;

@@ -3,7 +3,7 @@
 //! No row of the store counts reports by agency, so the log is counted once, a bounded piece per request, and kept.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::{Live, broken};
@@ -18,9 +18,16 @@ use crate::serve::views::{AgenciesView, AgencyDetail, GapView, KeyView, Lateness
 use crate::sign::Jws;
 use crate::store::Reader;
 
-/// What was counted so far.
+/// What is counted, and what of it readers are shown.
 #[derive(Debug, Default)]
-pub struct Counts {
+pub(super) struct Counting {
+    counting: Mutex<Counts>,
+    shown: RwLock<Arc<Counts>>,
+}
+
+/// What was counted so far.
+#[derive(Debug, Default, Clone)]
+struct Counts {
     /// Entries counted.
     size: u64,
     by_agency: BTreeMap<String, Count>,
@@ -72,8 +79,7 @@ impl Live {
         let (registry, reader) = (self.shared.registry(), self.shared.reader());
         let size = reader.position().size;
         let chains = reader.chains().map_err(|met| self.doubted(met))?;
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        self.count(&mut counts, &reader, &registry, size)?;
+        let counts = self.counted(&reader, &registry, size)?;
         let mut agencies = Vec::with_capacity(registry.agency_codes.len());
         for code in &registry.agency_codes {
             let Some(state) = registry.agencies.get(code) else { continue };
@@ -83,11 +89,23 @@ impl Live {
         Ok(AgenciesView { agencies, simulated: registry.simulated, size, counted: counts.size })
     }
 
+    /// The counts, taken further where nobody else is counting just now: requests never wait for each other.
+    fn counted(&self, reader: &Reader, registry: &Registry, size: u64) -> Result<Arc<Counts>, SourceError> {
+        let shown = || self.counts.shown.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut counts = match self.counts.counting.try_lock() {
+            Ok(counts) => counts,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Ok(shown()),
+        };
+        if counts.size < size {
+            self.count(&mut counts, reader, registry, size)?;
+            *self.counts.shown.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(counts.clone());
+        }
+        Ok(shown())
+    }
+
     /// Goes on counting, for a while.
     fn count(&self, counts: &mut Counts, reader: &Reader, registry: &Registry, size: u64) -> Result<(), SourceError> {
-        if counts.size >= size {
-            return Ok(());
-        }
         let end = Instant::now() + Duration::from_millis(AGENCIES_COUNT_MS);
         let most = size.min(counts.size + AGENCIES_COUNT_MAX);
         for text in self.shared.log().iter(counts.size) {

@@ -1,6 +1,6 @@
 //! The events behind a figure of the running ledger, as readers are shown them.
 
-use super::series::Named;
+use super::series::{Named, remark};
 use super::{Held, Live, Opened, agency, event_kind};
 use crate::catalogue::indicator::FoldKind;
 use crate::event::Amount;
@@ -91,10 +91,10 @@ impl Live {
             Some(entry) if entry.index == record.index => entry,
             _ => self.opened(record.index)?,
         };
-        let data = entry.data.get(usize::from(record.position));
+        let data = entry.data(record.position);
         // The corrected event stands inside the correction.
         let told = data.map(|data| data.pointer("/event/data").filter(|_| record.replaces.is_some()).unwrap_or(data));
-        let remark = told.and_then(|data| data.get("remark").or_else(|| data.get("text"))?.as_str());
+        let remark = told.and_then(remark);
         let code = held.registry.agency_code(record.agency);
         let role = held.registry.agencies.get(code).map_or("", |state| state.info.role.as_str());
         let is_remark = |effect: &crate::fold::rows::Effect| matches!(effect.gives, Gives::Remark);

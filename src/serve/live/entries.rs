@@ -9,7 +9,7 @@ use crate::catalogue::registry::Registry;
 use crate::event::Event;
 use crate::event::subject::Subject;
 use crate::fold::rows::{Record, Rows as _};
-use crate::limits::ENTRIES_SCAN_MAX;
+use crate::limits::{ENTRIES_SCAN_BYTES, ENTRIES_SCAN_MAX, ENTRIES_SHOWN_WEIGHT};
 use crate::log::entry::{Entry, Kept, Verdict};
 use crate::serve::source::{AskEntries, SourceError};
 use crate::serve::views::{EntriesPage, EntryView};
@@ -38,14 +38,17 @@ impl Live {
             size,
             proven_size: self.shared.proven_size().min(size),
         };
+        let mut read = 0;
         for index in candidates.indexes {
-            if page.entries.len() >= which.limit {
+            if page.entries.len() >= which.limit || read > ENTRIES_SCAN_BYTES {
                 page.next = Some(index);
                 break;
             }
             let text = self.shared.log().read(index).map_err(broken)?;
             let entry = Entry::parse(&text).map_err(broken)?;
+            read += text.len() as u64;
             if fits(&entry, which) {
+                read += text.len() as u64 * ENTRIES_SHOWN_WEIGHT;
                 page.entries.push(self.entry_shown(&reader, &registry, &entry, text.len())?);
             }
         }

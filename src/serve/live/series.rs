@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
+use serde_json::Value;
+
 use super::{Held, Live, agency, broken};
+use crate::admit::screen::is_about;
 use crate::event::{Amount, Date, Day, Text};
 use crate::fold::rows::{Ordinal, Record, Rows as _, SeriesNumber, Step, Tally};
 use crate::fold::state::plus;
-use crate::limits::{SERIES_MARKS_MAX, SERIES_POINTS_MAX};
+use crate::limits::{SERIES_MARKS_BYTES, SERIES_MARKS_MAX, SERIES_POINTS_MAX};
 use crate::serve::source::{Ask, AskSeries, SourceError};
 use crate::serve::views::{MarkView, PointView, SeriesView};
 use crate::store::progress::view::{FigureView, SplitValue, TargetView};
@@ -163,14 +166,22 @@ impl Live {
             if entries.len() >= SERIES_MARKS_MAX { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         moved.map_err(|met| self.doubted(met))?;
-        let mut marks = Vec::new();
-        for index in entries {
+        let (mut marks, mut bytes) = (Vec::new(), 0);
+        for index in entries.into_iter().rev() {
             let entry = self.opened(index)?;
+            bytes += entry.bytes;
+            if bytes > SERIES_MARKS_BYTES {
+                break;
+            }
+            // Most reports say nothing beside their numbers: their records need not be read.
+            if !entry.data.iter().any(|(kind, data)| is_about(kind) || remark(data).is_some()) {
+                continue;
+            }
             for (_, record) in held.reader.records_of(index).map_err(|met| self.doubted(met))? {
                 if marks.len() >= SERIES_MARKS_MAX * 2 {
                     return Ok(marks);
                 }
-                let data = entry.data.get(usize::from(record.position));
+                let data = entry.data(record.position);
                 let said = |name: &str| Some(data?.get(name)?.as_str()?.to_owned());
                 let kind = held.registry.kind(record.kind);
                 let (kind, text) = match (record.replaces, kind) {
@@ -179,8 +190,8 @@ impl Live {
                     (None, "report.disputed.v1") => ("dispute", said("reason")),
                     (None, "report.verified.v1") => ("verification", said("note")),
                     (None, "claim.resolved.v1") => ("resolution", said("reason")),
-                    (None, _) => match said("remark").or_else(|| said("text")) {
-                        Some(remark) => ("remark", Some(remark)),
+                    (None, _) => match data.and_then(remark) {
+                        Some(remark) => ("remark", Some(remark.to_owned())),
                         None => continue,
                     },
                 };
@@ -218,6 +229,11 @@ impl Live {
         }
         Ok(None)
     }
+}
+
+/// What a report says beside its numbers.
+pub(super) fn remark(data: &Value) -> Option<&str> {
+    data.get("remark").or_else(|| data.get("text"))?.as_str()
 }
 
 /// Whether what the record gives goes to the series.

@@ -50,7 +50,7 @@ fn size() -> Value {
 }
 
 fn day() -> Value {
-    json!({"type": "string", "format": "date"})
+    json!({"type": "string", "format": "date", "pattern": "^(19|2[0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}$"})
 }
 
 /// `as_of`, `known_at`, `at_least`.
@@ -58,7 +58,7 @@ fn moment() -> Vec<Value> {
     let known_at = json!({"anyOf": [size(), {"type": "string", "format": "date-time"}]});
     vec![
         query("as_of", day(), "What had happened by the end of this day in Seoul; default today."),
-        query("known_at", known_at, "What had been recorded by then: a log size, or a time from 1678 to 2262."),
+        query("known_at", known_at, "What had been recorded by then: a log size, or a time."),
         at_least(),
     ]
 }
@@ -91,7 +91,7 @@ fn path_and_part() -> Vec<Value> {
             json!({"type": "string"}),
             "The series below the indicator: `total`, `part/fast`, `region/11`, `agency/keco`, `period/2025`, `stage/operating`.",
         ),
-        query("part", json!({"type": "string"}), "Short for `path=part/<part>`; not beside `path`."),
+        query("part", json!({"type": "string"}), "Short for `path=part/<part>`."),
     ]
 }
 
@@ -192,31 +192,43 @@ fn figures(generator: &mut SchemaGenerator) -> Vec<Operation> {
     ]
 }
 
-fn record(generator: &mut SchemaGenerator) -> Vec<Operation> {
-    let text = || json!({"type": "string"});
-    let entries = || {
-        vec![
-            from("Entry to begin at; default the first, with `order=desc` the newest."),
-            limit(),
-            order(),
-            query("agency", text(), "Only entries whose subject names this agency."),
-            query("indicator", text(), "Only entries that moved this indicator."),
-            query("verdict", json!({"type": "string", "enum": ["accepted", "duplicate", "refused"]}), "Only these."),
-            at_least(),
-        ]
-    };
-    let page = || vec![from("Entry to begin at."), limit(), at_least()];
-    let agency = || query("agency", text(), "Whose, where several agencies use the id.");
-    let index = json!({"type": "integer", "format": "int64", "minimum": 0, "maximum": i64::MAX});
-    let id = json!({"type": "string", "format": "uuid", "pattern": "^[0-9a-f-]{36}$"});
+fn text() -> Value {
+    json!({"type": "string"})
+}
+
+fn agency() -> Value {
+    query("agency", text(), "Whose, where several agencies use the id.")
+}
+
+fn entries() -> Vec<Value> {
+    vec![
+        from("Entry to begin at; default the first, with `order=desc` the newest."),
+        limit(),
+        order(),
+        query("agency", text(), "Only entries whose subject names this agency."),
+        query("indicator", text(), "Only entries that moved this indicator."),
+        query("verdict", json!({"type": "string", "enum": ["accepted", "duplicate", "refused"]}), "Only these."),
+        at_least(),
+    ]
+}
+
+fn receipt() -> Operation {
+    let name = "^(0|[1-9][0-9]{0,17}|[0-9a-f]{64}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$";
     let mut receipt = read(
         "/v1/receipts/{name}",
         "receipt",
         "The receipt of an entry (C2SP tlog-proof), by index, by SHA-256 of the signature or by event id",
-        vec![within("name", json!({"type": "string", "minLength": 1}), "Which entry."), agency()],
+        vec![within("name", json!({"type": "string", "pattern": name}), "Which entry."), agency()],
         Body::Text,
     );
     receipt.problems.push((410, "Texts of the entry were withheld by law: no receipt can be made of it."));
+    receipt
+}
+
+fn record(generator: &mut SchemaGenerator) -> Vec<Operation> {
+    let page = || vec![from("Entry to begin at."), limit(), at_least()];
+    let id = json!({
+        "type": "string", "format": "uuid", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"});
     vec![
         read(
             "/v1/entries",
@@ -230,17 +242,17 @@ fn record(generator: &mut SchemaGenerator) -> Vec<Operation> {
             "/v1/entries/{index}",
             "entry",
             "One entry: its exact bytes, or read, with Accept: application/json",
-            vec![within("index", index, "Index.")],
+            vec![within("index", size(), "Index.")],
             Body::Entry(reference::<EntryView>(generator)),
         ),
         read(
             "/v1/records/{id}",
             "records",
             "The versions of an event",
-            vec![within("id", id, "Event id."), agency()],
+            vec![within("id", id, "Event id."), agency(), at_least()],
             Body::Json(reference::<RecordsView>(generator)),
         ),
-        receipt,
+        receipt(),
         read(
             "/v1/agencies",
             "agencies",
