@@ -1,7 +1,7 @@
 #!/bin/sh
-# What a machine needs for jindo, one part at a time: needs | nats-server | cargo-deny | python | witness |
-# schemathesis | go. Each does nothing where it is done already, and says in one line what is missing. Writes to .cache only;
-# never touches a running service.
+# What a machine needs for jindo, one part at a time: needs | nats-server | cargo-deny | python | witness | schemathesis | go |
+# promtool. Each does nothing where it is done already, and says in one line what is missing. Writes to .cache only; never
+# touches a running service.
 set -eu
 cd "$(dirname "$0")/.."
 cache=.cache
@@ -116,6 +116,20 @@ go_tools() {
     echo "setup: $(go version)"
 }
 
+# Prometheus' own checker of rules, out of Debian's package, which is not installed.
+prom_tool() {
+    have promtool && return
+    [ -x "$cache/promtool" ] && return
+    have apt-get && have dpkg-deb || fail "promtool is missing: install prometheus"
+    rm -rf "$cache/deb" && mkdir -p "$cache/deb/root"
+    fetched() { (cd "$cache/deb" && apt-get -o APT::Sandbox::User=root download prometheus) >/dev/null 2>&1; }
+    fetched || { apt-get update >/dev/null && fetched; } || fail "Debian's package prometheus, for promtool, could not be fetched"
+    dpkg-deb --extract "$cache"/deb/prometheus_*.deb "$cache/deb/root"
+    mv "$cache/deb/root/usr/bin/promtool" "$cache/promtool"
+    rm -rf "$cache/deb"
+    echo "setup: $cache/promtool"
+}
+
 case "${1:-}" in
 needs) needs ;;
 nats-server) nats_server ;;
@@ -124,5 +138,6 @@ python) python ;;
 witness) witness ;;
 schemathesis) schemathesis ;;
 go) go_tools ;;
-*) fail "give one of: needs nats-server cargo-deny python witness schemathesis go" ;;
+promtool) prom_tool ;;
+*) fail "give one of: needs nats-server cargo-deny python witness schemathesis go promtool" ;;
 esac

@@ -294,8 +294,8 @@ pub const AT_LEAST_AHEAD_MAX: u64 = 100_000;
 pub const HTTP_TARGET_BYTES_MAX: usize = 8 * 1024;
 /// Answers shorter than this fit one packet as they are.
 pub const HTTP_COMPRESS_BYTES_MIN: u64 = 1_024;
-/// Open connections: each costs a task and two buffers; the page and a few hundred dashboards fit.
-pub const HTTP_CONNECTIONS_MAX: usize = 1_024;
+/// Open connections: each costs a task and two buffers, some 30 kB; a few thousand who follow the stream fit.
+pub const HTTP_CONNECTIONS_MAX: usize = 4_096;
 /// Descriptors kept for log, store and the connections to NATS when connections are counted: the store's files, tiles being
 /// written, and a few hundred to spare.
 pub const DESCRIPTORS_KEPT: u64 = 256;
@@ -337,6 +337,27 @@ pub const IMPORT_FILE_BYTES_MAX: u64 = 512 * 1024 * 1024;
 pub const HTTP_HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Pause after a connection could not be accepted: without it a full descriptor table would spin.
 pub const ACCEPT_PAUSE_MS: u64 = 50;
+/// Least time between two events of `/v1/stream`: twenty a second is live for people, and a thousand followers of a flood of
+/// reports cost no more. The first change after a pause is told at once.
+pub const FOLLOW_EVERY_MS: u64 = 50;
+/// Bytes of past events kept for followers who come back or are slow: a quarter of an hour of a busy day.
+pub const FOLLOW_KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How often followers are told that the stream is alive: proxies cut connections that are silent for half a minute.
+pub const FOLLOW_BEAT_MS: u64 = 15_000;
+/// How often it is looked whether the ledger's own state changed, for followers.
+pub const FOLLOW_LOOK_MS: u64 = 200;
+/// After how long a follower should ask again, and the ledger is read again where that failed.
+pub const FOLLOW_RETRY_MS: u64 = 1_000;
+/// Least time between two looks for what is to be reminded of.
+pub const REMIND_EVERY_MS: u64 = 2_000;
+/// Looked for also where nothing is reported: what is due changes with the day.
+pub const REMIND_LOOK_MS: u64 = 60_000;
+/// Reminders listed: the newest, years of them.
+pub const REMINDERS_SHOWN_MAX: usize = 10_000;
+/// How long a webhook may take to answer.
+pub const WEBHOOK_CALL_MS: u64 = 10_000;
+/// Pause after a webhook failed for the first time, doubled with each failure, and the longest one.
+pub const WEBHOOK_PAUSE_MS: (u64, u64) = (1_000, 15 * 60_000);
 /// Least time between two rounds of announcements: five a second is live for people, and a flood of reports costs no more.
 pub const ANNOUNCE_EVERY_MS: u64 = 200;
 /// Pause after a round that failed.

@@ -37,6 +37,9 @@ pub struct Args {
     /// Witnesses that must cosign checkpoints, a C2SP tlog-policy [default: DIR/witnesses.policy, where it exists]
     #[arg(long, value_name = "FILE")]
     witnesses: Option<PathBuf>,
+    /// Address that reminders are sent to, signed with DIR/keys/webhook.secret
+    #[arg(long, env = "JINDO_WEBHOOK", value_name = "URL")]
+    webhook: Option<String>,
     /// Read replica: declares nothing, announces nothing, answers no publishers
     #[arg(long)]
     follow: bool,
@@ -84,7 +87,9 @@ async fn serve(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         true => Vec::new(),
         false => {
             let announcer = announcer_key(&path.with_file_name("announcer.nk"))?;
-            up::attend(&args.nats, &operator, announcer.as_ref(), &projector.shared, &stream).await?
+            let mut tasks = up::attend(&args.nats, &operator, announcer.as_ref(), &projector.shared, &stream).await?;
+            tasks.extend(up::remind(args.webhook.as_deref(), data, &projector.shared)?);
+            tasks
         }
     };
     let beat = match args.follow {

@@ -23,6 +23,7 @@ use crate::log::publish::Fence;
 use crate::projector::beat::{Beat, ReadKeys};
 use crate::projector::bootstrap::{BootstrapError, key_of, log_keys};
 use crate::projector::core::Core;
+use crate::projector::remind::{self, webhook::Webhook};
 use crate::projector::run::{self, Ledger, Projector};
 use crate::projector::{Health, Shared, announce, service};
 use crate::serve::descriptors::{connections, raise};
@@ -65,6 +66,9 @@ pub struct Args {
     /// Witnesses that must cosign checkpoints, a C2SP tlog-policy [default: DIR/witnesses.policy, where it exists]
     #[arg(long, value_name = "FILE")]
     witnesses: Option<PathBuf>,
+    /// Address that reminders are sent to, signed with DIR/keys/webhook.secret
+    #[arg(long, env = "JINDO_WEBHOOK", value_name = "URL")]
+    webhook: Option<String>,
     /// Also play simulated agencies; only in a new data folder
     #[arg(long)]
     demo: bool,
@@ -93,7 +97,8 @@ async fn up(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let found = stream_of(&link, &core, None, Some(1)).await?;
     let (projector, stream) = projector(core, link, data, found).await?;
     let announcer = key_of(&data.join("keys"), "announcer")?;
-    let tasks = attend(&server.url, &operator, Some(&announcer), &projector.shared, &stream).await?;
+    let mut tasks = attend(&server.url, &operator, Some(&announcer), &projector.shared, &stream).await?;
+    tasks.extend(remind(args.webhook.as_deref(), data, &projector.shared)?);
     let founding = *projector.shared.sizes().borrow() == 0;
     let making = Beating { url: &server.url, operator: &operator, data, stream: &stream, founding, watch };
     let beat = beat(making, &projector.shared).await?;
@@ -259,6 +264,20 @@ pub(super) async fn attend(
         tasks.push(tokio::spawn(announce::announce(link, shared.clone())));
     }
     Ok(tasks)
+}
+
+/// Reminders, to a webhook where one is given; listed in any case.
+pub(super) fn remind(
+    webhook: Option<&str>,
+    data: &Path,
+    shared: &Shared,
+) -> anyhow::Result<Vec<tokio::task::JoinHandle<()>>> {
+    let webhook = webhook.map(|url| Webhook::new(url, &data.join("keys/webhook.secret"))).transpose();
+    let webhook = webhook.map_err(|why| {
+        could(format!("웹훅: {why}"), format!("webhook: {why}")).next("--webhook을 고치세요.", "correct --webhook")
+    })?;
+    let book = data.join("reminders");
+    Ok(remind::start(shared.clone(), &book, webhook).map_err(|error| file(&book, &error))?)
 }
 
 /// What the beat is made of.

@@ -104,6 +104,22 @@ pub trait Cosigners: Send {
     /// # Errors
     /// [`CosignFault`]: the checkpoint is not published, figures go on.
     fn cosign(&mut self, proposal: &Proposal<'_>) -> Result<Vec<String>, CosignFault>;
+
+    /// How each of them is doing.
+    fn states(&self) -> Vec<WitnessState> {
+        Vec::new()
+    }
+}
+
+/// How a witness of checkpoints is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WitnessState {
+    /// Its name in the policy.
+    pub name: String,
+    /// Whether it cosigned when it was asked last.
+    pub well: bool,
+    /// Entries that its newest cosignature covers.
+    pub size: u64,
 }
 
 /// Asks nobody.

@@ -10,20 +10,14 @@ use std::time::Duration;
 use async_nats::jetstream::kv;
 use tokio::time::Instant;
 
-use super::halt::Halt;
+use super::changes::{Changed, Mark, changes};
 use super::shared::Shared;
-use crate::catalogue::registry::IndicatorState;
 use crate::event::{Day, Time};
 use crate::limits::{ANNOUNCE_EVERY_MS, ANNOUNCE_RETRY_MS};
-use crate::store::View;
-use crate::store::moment::At;
-use crate::store::progress::{self, Moment};
 use crate::stream::{Link, declare};
 
 /// What was told of an indicator: its mark, and whether all entries counted were proven then.
-type Told = HashMap<String, (u64, bool)>;
-/// What is to be told: id, mark and proof, JSON.
-type Telling = Vec<(String, (u64, bool), Vec<u8>)>;
+type Told = HashMap<String, (Mark, bool)>;
 
 /// Announces until the shared handle is gone.
 pub async fn announce(link: Link, shared: Shared) {
@@ -76,49 +70,18 @@ pub async fn announce(link: Link, shared: Shared) {
 }
 
 async fn round(bucket: &kv::Store, shared: &Shared, today: Day, told: &mut Told) -> Result<(), String> {
-    let held = shared.clone();
-    let known = told.clone();
-    let values =
-        tokio::task::spawn_blocking(move || values(&held, today, &known)).await.map_err(|error| error.to_string())?;
-    let values = values.inspect_err(|halt| shared.doubt(halt));
-    for (id, mark, json) in values.map_err(|halt| halt.to_string())? {
+    let (held, known) = (shared.clone(), told.clone());
+    // An indicator told before its reports were proven is told once more.
+    let was_told = move |id: &str, mark, proven: bool| {
+        known.get(id).is_some_and(|(before, was_proven)| *before == mark && (*was_proven || !proven))
+    };
+    let changes = tokio::task::spawn_blocking(move || changes(&held, today, was_told)).await;
+    let changes = changes.map_err(|error| error.to_string())?.inspect_err(|halt| shared.doubt(halt));
+    let changes = changes.map_err(|halt| halt.to_string())?;
+    let proven = changes.proven_size >= changes.size;
+    for Changed { id, mark, json } in changes.indicators {
         bucket.put(id.as_str(), json.into()).await.map_err(|error| error.to_string())?;
-        told.insert(id, mark);
+        told.insert(id, (mark, proven));
     }
     Ok(())
-}
-
-/// Indicators that changed since they were told, or are proven now and were not then.
-fn values(shared: &Shared, today: Day, told: &Told) -> Result<Telling, Halt> {
-    let view = shared.reader().view();
-    let registry = shared.registry();
-    let size = view.position().size;
-    let proven = shared.proven_size() >= size;
-    let moment = Moment {
-        as_of: today,
-        size,
-        proven_size: shared.proven_size().min(size),
-        known_at: view.position().recorded_max,
-    };
-    let forecasts = shared.reader().forecasts_until(size)?;
-    let mut values = Vec::new();
-    for state in registry.indicators_by_row() {
-        let id = state.definition().id.clone();
-        let mark = mark(&view, state, &id) + forecasts.len() as u64;
-        if told.get(&id).is_some_and(|(before, was_proven)| *before == mark && (*was_proven || !proven)) {
-            continue;
-        }
-        let source = At::new(view.clone(), moment);
-        let told = progress::indicator(&registry, state, &source, &forecasts, moment)?;
-        let json = serde_json::to_vec(&told).map_err(|error| crate::fold::rows::Doubt(error.to_string()))?;
-        values.push((id, (mark, proven), json));
-    }
-    Ok(values)
-}
-
-/// Grows with every change of an indicator: moves of its series, and its governance.
-fn mark(view: &View, state: &IndicatorState, id: &str) -> u64 {
-    let moves: u64 = view.series_with_prefix(&format!("{id}/")).iter().map(|(_, series)| series.moves).sum();
-    let targets: usize = state.targets.values().map(Vec::len).sum();
-    moves + (targets + state.versions.len() + state.owners.len() + state.interpretations.len()) as u64
 }

@@ -125,8 +125,10 @@ impl AtWork {
         }
         let Some(fence) = self.fence.as_mut() else { return Ok(()) };
         if publisher.is_due(size) {
-            match publisher.beat(&log, size, &mut **fence, &mut *self.cosigners, Time::now()) {
-                Ok(_) => {}
+            let beaten = publisher.beat(&log, size, &mut **fence, &mut *self.cosigners, Time::now());
+            self.shared.meters().witnesses(&self.cosigners.states());
+            match beaten {
+                Ok(_) => self.shared.meters().published(Time::now()),
                 // What was laid and checked stays so; after a failed write the folder is looked at anew.
                 Err(fault @ (BeatFault::Fence(_) | BeatFault::Cosign { .. } | BeatFault::Ahead { .. })) => {
                     self.publisher = Some(publisher);

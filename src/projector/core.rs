@@ -12,9 +12,11 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::folding::Folding;
 use super::halt::Halt;
+use super::meters::Committed;
 use super::replay::replay;
 pub use super::replay::{Ready, screen_all};
 use crate::admit::screen::{Trust, screen};
@@ -139,7 +141,9 @@ impl Core {
     ///
     /// # Errors
     /// [`Halt`]: nothing after the last complete commit counts.
-    pub fn commit(&mut self, ready: Vec<Ready>, registry: &Arc<Registry>) -> Result<(), Halt> {
+    pub fn commit(&mut self, ready: Vec<Ready>, registry: &Arc<Registry>) -> Result<Committed, Halt> {
+        let began = Instant::now();
+        let mut did = Committed::default();
         let mut fresh = Arc::ptr_eq(registry, self.folding.registry());
         let mut entries = Vec::with_capacity(ready.len());
         let mut recorded = Vec::with_capacity(ready.len());
@@ -161,14 +165,18 @@ impl Core {
             }
             let before = self.folding.registry().clone();
             let Ready { mut entry, screened } = ready;
-            entry.ruling = Some(self.folding.fold_one(&entry, screened, None)?);
+            let ruling = self.folding.fold_one(&entry, screened, None)?;
+            did.count(&ruling, entry.recorded);
+            entry.ruling = Some(ruling);
             fresh = fresh && Arc::ptr_eq(&before, self.folding.registry());
             recorded.push(entry.recorded);
             entries.push(entry.encode());
         }
+        did.folding = began.elapsed();
         self.tail.append(&entries, &recorded)?;
         self.folding.commit()?;
-        stop.map_or(Ok(()), Err)
+        did.writing = began.elapsed().saturating_sub(did.folding);
+        stop.map_or(Ok(did), Err)
     }
 
     /// Folds what the log holds beyond the store, trusting the verdicts written there, `messages_max` entries a commit.
@@ -181,6 +189,20 @@ impl Core {
             true
         };
         replay(&mut self.folding, &self.log, self.tail.size(), messages_max, &mut told)
+    }
+
+    /// Sets the store aside and folds the log into a new one. The log stays locked meanwhile: nobody else becomes its writer.
+    ///
+    /// # Errors
+    /// [`Halt`].
+    pub fn anew(self, store: &Path, messages_max: usize) -> Result<Self, Halt> {
+        let Core { tail, log, folding } = self;
+        drop(folding);
+        let aside = crate::store::set_aside(store)?;
+        tracing::warn!(aside = %aside.display(), "store set aside");
+        let mut core = Core { tail, log, folding: Folding::open(store)? };
+        core.replay(messages_max, &mut |_, _| {})?;
+        Ok(core)
     }
 
     /// Goes on with other read models of the same log and size; those it had are given back.

@@ -16,7 +16,7 @@ use crate::fold::rows::{GovernanceRow, Position};
 use crate::fold::state::State;
 use crate::limits::COMMIT_EVENTS_MAX;
 use crate::log::entry::{Entry, Mark, Ruling, Verdict};
-use crate::store::{Layout, Reader, Store};
+use crate::store::{Layout, Reader, Retired, Store};
 
 /// The registry after the rows given, in order.
 ///
@@ -121,6 +121,15 @@ impl Folding {
     /// It stays where it is, or a doubt about it.
     pub fn relocate(&self, to: &Path) -> Result<(), Halt> {
         self.store.relocate(to).map_err(Halt::from)
+    }
+
+    /// Leaves its place at `path` to another store, and stays open for who still reads ([`Store::retire`]).
+    ///
+    /// # Errors
+    /// [`Halt::Store`].
+    pub fn retire(self, path: &Path, keep: bool) -> Result<Retired, Halt> {
+        drop(self.state);
+        self.store.retire(path, keep).map_err(Halt::from)
     }
 
     /// Closes the store, flushed.

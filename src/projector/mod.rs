@@ -11,19 +11,22 @@
 //! - [`receipts`] gives proofs of single entries.
 //! - [`replay`] folds a log with its own verdicts; [`rebuild`] does so beside the live store and lets the new one take over.
 //! - [`recover`] starts the next stream where the one there is lost acknowledged messages.
-//! - [`run`] joins reader and core; [`shared`] is what readers hold; [`announce`] fills the key-value bucket;
-//!   [`service`] answers publishers. Nothing here serves HTTP.
+//! - [`run`] joins reader and core; [`shared`] is what readers hold; [`changes`] says what there is to tell,
+//!   [`announce`] tells it to the key-value bucket; [`service`] answers publishers; [`meters`] counts for the operator, [`remind`] tells what is due. Nothing here serves HTTP.
 
 pub mod announce;
 pub mod beat;
 pub mod bootstrap;
+pub mod changes;
 pub mod core;
 pub mod folding;
 pub mod halt;
+pub mod meters;
 pub mod rebuild;
 pub mod receipts;
 pub mod recover;
 mod registries;
+pub mod remind;
 pub mod replay;
 pub mod run;
 pub mod service;

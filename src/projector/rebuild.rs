@@ -3,8 +3,9 @@
 //!
 //! 1. A thread folds the log into a store of its own until little is missing. NATS is not asked for anything.
 //! 2. The committing thread, between two commits, folds the rest and compares digests at the same size.
-//! 3. The new ones are shown to readers; the old store is closed and leaves its place, the new one moves there. Readers wait
-//!    for the move, a few milliseconds. *A crash before*: the old store is there. *Between*: a store is folded on start.
+//! 3. The new ones are shown to readers; the old store leaves its place, the new one moves there. Readers wait for the move,
+//!    a few milliseconds. *A crash before*: the old store is there. *Between*: a store is folded on start.
+//! 4. Who began to read from the old store ends there; then it is closed and removed.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use super::replay::replay;
 use crate::limits::{COMMIT_MESSAGES_MAX, REBUILD_REST_MAX};
 use crate::log::tail::LogReader;
 use crate::sign::hex;
+use crate::store::Retired;
 
 /// What became of a rebuild.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,11 +124,11 @@ pub struct Ended {
 
 impl Ended {
     /// Between two commits: folds the rest, compares, and where that was asked for takes over. `show` shows the core's read
-    /// models to readers.
+    /// models to readers. The store it follows is given back: to be dropped once nobody reads from it.
     ///
     /// # Errors
     /// [`Halt`] where the store that took over cannot be trusted; everything else is told to who asked.
-    pub fn take_over(self, core: &mut Core, show: &mut dyn FnMut(&Core)) -> Result<(), Halt> {
+    pub fn take_over(self, core: &mut Core, show: &mut dyn FnMut(&Core)) -> Result<Option<Retired>, Halt> {
         let Ended { ask, store, folded } = self;
         let path = beside(&store);
         let compared = folded.and_then(|mut folding| {
@@ -141,28 +143,26 @@ impl Ended {
             Err(halt) => {
                 let _ = std::fs::remove_dir_all(&path);
                 let _ = ask.reply.send(Err(halt.to_string()));
-                return Ok(());
+                return Ok(None);
             }
         };
         if !ask.switch {
             drop(folding);
             let _ = std::fs::remove_dir_all(&path);
             let _ = ask.reply.send(Ok(told));
-            return Ok(());
+            return Ok(None);
         }
         let old = core.exchange(folding)?;
         show(core);
-        // Who still reads from it is told to ask again.
-        drop(old);
-        let aside = crate::store::set_aside(&store)?;
+        let differs = told.equal != Some(true);
+        let retired = old.retire(&store, differs)?;
         core.relocate(&store)?;
-        if told.equal == Some(true) {
-            let _ = std::fs::remove_dir_all(&aside);
-        } else {
-            tracing::error!(aside = %aside.display(), "the read models differed from the log; they were set aside");
+        if differs {
+            let aside = retired.path().display();
+            tracing::error!(%aside, "the read models differed from the log; they were set aside");
         }
         tracing::info!(size = told.size, digest = told.digest, "read models made anew from the log took over");
         let _ = ask.reply.send(Ok(told));
-        Ok(())
+        Ok(Some(retired))
     }
 }

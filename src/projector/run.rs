@@ -20,6 +20,7 @@ use crate::event::Time;
 use crate::limits::{CATCH_UP_TOLD_MS, COMMIT_BYTES_MAX, COMMIT_MESSAGES_MAX, MEND_EVERY_MS_MIN, READ_WAIT_MS};
 use crate::log::Arrival;
 use crate::log::entry::Entry;
+use crate::store::Retired;
 use crate::stream::{Finding, Link, ReadError, Reader};
 
 /// Where a ledger lives and what it reads.
@@ -129,6 +130,7 @@ impl Projector {
             mended: None,
             uncut: false,
             rebuild: None,
+            retired: Vec::new(),
         };
         let (hold, held) = std::sync::mpsc::channel();
         let committing = std::thread::Builder::new()
@@ -177,6 +179,7 @@ async fn read(
         let over = batch.is_err();
         let size = *shared.sizes().borrow();
         let waiting = reader.pending();
+        shared.meters().waits(waiting);
         if waiting > 0 {
             told.tell(size, waiting);
             shared.set_health(Health::CatchingUp { size, waiting });
@@ -260,6 +263,8 @@ struct Committer {
     uncut: bool,
     /// Read models being made anew beside the store.
     rebuild: Option<Rebuild>,
+    /// Stores that were replaced, and are still read from.
+    retired: Vec<Retired>,
 }
 
 impl Committer {
@@ -277,6 +282,7 @@ impl Committer {
                 Err(RecvTimeoutError::Disconnected) => break,
             };
             self.trim();
+            self.retired.retain(Retired::is_read);
             if let Err(halt) = done.and_then(|()| self.mend()).and_then(|()| self.renew()) {
                 tracing::error!(%halt, "intake halted");
                 self.shared.set_health(Health::Halted(halt.to_string()));
@@ -299,7 +305,7 @@ impl Committer {
         let Some(core) = self.core.as_mut() else { return Err(Halt::Stopped) };
         let entries: Vec<Entry> = ready.iter().map(|ready| ready.entry.clone()).collect();
         match core.commit(ready, registry) {
-            Ok(()) => {}
+            Ok(did) => self.shared.meters().committed(&did, Time::now()),
             Err(halt) if halt.is_doubt() => self.rebuild(&halt.to_string(), entries)?,
             Err(halt) => return Err(halt),
         }
@@ -332,7 +338,6 @@ impl Committer {
         if self.mended.is_some_and(|at| at.elapsed() < lately) {
             return Ok(());
         }
-        self.mended = Some(Instant::now());
         self.rebuild(&why, Vec::new())?;
         self.show()
     }
@@ -358,16 +363,17 @@ impl Committer {
         };
         let Some(core) = self.core.as_mut() else { return Err(Halt::Stopped) };
         let (registry, shared) = (&self.registry, &self.shared);
-        ended.take_over(core, &mut |core| show(core, registry, shared))
+        let retired = ended.take_over(core, &mut |core| show(core, registry, shared))?;
+        self.retired.extend(retired);
+        Ok(())
     }
 
     /// The store is in doubt: a new one is folded from the log, then the batch at hand goes on where the log ends.
     fn rebuild(&mut self, why: &str, entries: Vec<Entry>) -> Result<(), Halt> {
         tracing::warn!(why, "rebuilding the store from the log");
-        drop(self.core.take());
-        let aside = crate::store::set_aside(&self.ledger.store)?;
-        tracing::warn!(aside = %aside.display(), "store set aside");
-        let mut core = open(&self.ledger, &mut |_, _| {})?;
+        self.mended = Some(Instant::now());
+        let doubted = self.core.take().ok_or(Halt::Stopped)?;
+        let mut core = doubted.anew(&self.ledger.store, self.ledger.commit_messages_max)?;
         let rest: Vec<_> = entries.into_iter().filter(|entry| entry.index >= core.size()).collect();
         let registry = core.registry();
         if !rest.is_empty() {

@@ -8,13 +8,15 @@ use tokio::sync::watch;
 
 use super::folding::registry_beside;
 use super::halt::Halt;
+use super::meters::Meters;
 use super::rebuild::Ask;
 use super::registries::Registries;
+use super::remind::Reminder;
 use crate::catalogue::registry::Registry;
 use crate::event::Time;
 use crate::log::entry::Entry;
 use crate::log::tail::{LogReader, TailFault};
-use crate::store::Reader;
+use crate::store::{Reader, View};
 use crate::stream::Past;
 
 /// How the projector is doing.
@@ -60,6 +62,8 @@ struct Inner {
     past: Registries,
     doubt: Mutex<Option<String>>,
     ask: Mutex<Option<Ask>>,
+    meters: Meters,
+    reminders: Mutex<Arc<Vec<Reminder>>>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -81,23 +85,47 @@ impl Past for Shared {
 
 struct Held {
     reader: Reader,
-    registry: Arc<Registry>,
+    shown: Shown,
     log: LogReader,
+}
+
+/// What was shown last, all of one commit. A [`Reader`] follows the store and may be a commit ahead of the registry.
+#[derive(Clone)]
+pub struct Shown {
+    /// The store as of that commit.
+    pub view: View,
+    /// The registry as of that commit.
+    pub registry: Arc<Registry>,
+}
+
+impl Shown {
+    fn of(reader: &Reader, registry: Arc<Registry>) -> Self {
+        Shown { view: reader.view(), registry }
+    }
+
+    /// Entries folded.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.view.position().size
+    }
 }
 
 impl Shared {
     /// Over an open ledger.
     #[must_use]
     pub fn new(reader: Reader, log: LogReader, registry: Arc<Registry>) -> Self {
-        let size = reader.position().size;
+        let shown = Shown::of(&reader, registry);
+        let size = shown.size();
         let inner = Inner {
-            held: RwLock::new(Held { reader, registry, log }),
+            held: RwLock::new(Held { reader, shown, log }),
             size: watch::Sender::new(size),
             health: watch::Sender::new(Health::Starting),
             proof: watch::Sender::new(Proof::default()),
             past: Registries::default(),
             doubt: Mutex::new(None),
             ask: Mutex::new(None),
+            meters: Meters::default(),
+            reminders: Mutex::default(),
         };
         Shared { inner: Arc::new(inner) }
     }
@@ -106,6 +134,12 @@ impl Shared {
     #[must_use]
     pub fn reader(&self) -> Reader {
         self.inner.held.read().unwrap_or_else(PoisonError::into_inner).reader.clone()
+    }
+
+    /// View and registry that belong together.
+    #[must_use]
+    pub fn shown(&self) -> Shown {
+        self.inner.held.read().unwrap_or_else(PoisonError::into_inner).shown.clone()
     }
 
     /// Reads the log.
@@ -117,7 +151,7 @@ impl Shared {
     /// The registry as of the last commit.
     #[must_use]
     pub fn registry(&self) -> Arc<Registry> {
-        self.inner.held.read().unwrap_or_else(PoisonError::into_inner).registry.clone()
+        self.shown().registry
     }
 
     /// The registry as of a log size: governance is folded anew, and the last few results are kept.
@@ -125,19 +159,19 @@ impl Shared {
     /// # Errors
     /// [`Halt`] where rows cannot be trusted.
     pub fn registry_at(&self, size: u64) -> Result<Arc<Registry>, Halt> {
-        let (reader, registry) = {
+        let (reader, shown) = {
             let held = self.inner.held.read().unwrap_or_else(PoisonError::into_inner);
-            (held.reader.clone(), held.registry.clone())
+            (held.reader.clone(), held.shown.clone())
         };
-        if size >= reader.position().size {
-            return Ok(registry);
+        if size >= shown.size() {
+            return Ok(shown.registry);
         }
         if let Some(known) = self.inner.past.at(size) {
             return Ok(known);
         }
         let rows = reader.governance_until(size)?;
         let from = rows.last().map_or(0, |row| row.index + 1);
-        self.inner.past.since(from, size, || registry_beside(&registry, &rows))
+        self.inner.past.since(from, size, || registry_beside(&shown.registry, &rows))
     }
 
     /// Entries recorded by then, by the running maximum of `recorded`.
@@ -164,6 +198,22 @@ impl Shared {
     #[must_use]
     pub fn proof(&self) -> watch::Receiver<Proof> {
         self.inner.proof.subscribe()
+    }
+
+    /// The newest reminders, oldest of them first.
+    #[must_use]
+    pub fn reminders(&self) -> Arc<Vec<Reminder>> {
+        self.inner.reminders.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_reminders(&self, newest: Vec<Reminder>) {
+        *self.inner.reminders.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(newest);
+    }
+
+    /// What is counted for the operator.
+    #[must_use]
+    pub fn meters(&self) -> &Meters {
+        &self.inner.meters
     }
 
     /// Entries that the published checkpoint covers; 0 where this process publishes none.
@@ -226,8 +276,9 @@ impl Shared {
 
     /// Step 3 of the commit order.
     pub(super) fn publish(&self, reader: Reader, registry: Arc<Registry>, log: LogReader) {
-        let size = reader.position().size;
-        *self.inner.held.write().unwrap_or_else(PoisonError::into_inner) = Held { reader, registry, log };
+        let shown = Shown::of(&reader, registry);
+        let size = shown.size();
+        *self.inner.held.write().unwrap_or_else(PoisonError::into_inner) = Held { reader, shown, log };
         self.inner.size.send_replace(size);
     }
 }

@@ -10,14 +10,14 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-pub use ask::tls;
+pub use ask::{agent, tls};
 
 use self::ask::{Answer, Asker, Job};
 use crate::limits::{WITNESS_CALL_MS, WITNESS_GRACE_MS, WITNESS_PAUSE_MS};
 use crate::log::fork::Fork;
 use crate::log::note::VerifierKey;
 use crate::log::policy::{Policy, PolicyFault};
-use crate::log::publish::{CosignFault, Cosigners, Proposal};
+use crate::log::publish::{CosignFault, Cosigners, Proposal, WitnessState};
 
 /// The witnesses of a policy, being asked.
 pub struct Witnesses {
@@ -179,6 +179,15 @@ impl Witnesses {
 }
 
 impl Cosigners for Witnesses {
+    fn states(&self) -> Vec<WitnessState> {
+        let state = |post: &Post| {
+            let size = post.cosigned.as_ref().and_then(|(text, _)| text.lines().nth(1)?.parse().ok());
+            let well = post.cosigned.is_some() && post.trouble.is_none();
+            WitnessState { name: post.name.clone(), well, size: size.unwrap_or(0) }
+        };
+        self.posts.iter().map(state).collect()
+    }
+
     fn cosign(&mut self, proposal: &Proposal<'_>) -> Result<Vec<String>, CosignFault> {
         let logs = self.policy.logs();
         let key = proposal.keys.at(proposal.checkpoint.head.size);

@@ -34,8 +34,8 @@ mod tests {
     #[test]
     fn connections_leave_descriptors_for_the_ledger() {
         for (limit, expected) in [
-            (None, 1_024),
-            (Some(1_048_576), 1_024),
+            (None, HTTP_CONNECTIONS_MAX),
+            (Some(1_048_576), HTTP_CONNECTIONS_MAX),
             (Some(1_280), 1_024),
             (Some(1_024), 768),
             (Some(512), 256),

@@ -12,6 +12,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::intake::Intake;
+use super::metrics::LedgerGauges;
 use super::source::{
     Ask, AskEntries, AskEvents, AskSeries, Health, Known, Mention, RecordView, RecordsView, RefusedPage, RefusedView,
     Source, SourceError, VersionView,
@@ -19,12 +20,14 @@ use super::source::{
 use super::views::{AgenciesView, EntriesPage, EntryView, EventsView, SeriesView};
 use crate::admit::Reason;
 use crate::catalogue::registry::Registry;
-use crate::event::{Event, Text, Time, envelope};
+use crate::event::{Day, Event, Text, Time, envelope};
 use crate::fold::lookup::signature_key;
 use crate::fold::rows::{Ordinal, Record, Rows as _};
 use crate::log::entry::{Entry, Verdict};
+use crate::projector::changes::{Changes, Mark, changes};
 use crate::projector::halt::Halt;
 use crate::projector::receipts::{self, Name, NoReceipt};
+use crate::projector::remind::Reminder;
 use crate::projector::{Health as Running, Shared};
 use crate::store::moment::At;
 use crate::store::progress::view::{AgencyView, IndicatorView, IndicatorsView};
@@ -311,6 +314,18 @@ impl Source for Live {
             }
         };
         Ok(RefusedPage { refused: rows.into_iter().map(view).collect(), next, size: reader.position().size })
+    }
+
+    fn changes(&self, today: Day, told: &dyn Fn(&str, Mark, bool) -> bool) -> Result<Changes, SourceError> {
+        changes(&self.shared, today, told).map_err(|met| self.doubted(met))
+    }
+
+    fn reminders(&self) -> std::sync::Arc<Vec<Reminder>> {
+        self.shared.reminders()
+    }
+
+    fn measure(&self, registry: &mut prometheus_client::registry::Registry) {
+        LedgerGauges::register(&self.shared, registry);
     }
 
     fn entry(&self, index: u64) -> Result<Option<Vec<u8>>, SourceError> {

@@ -5,10 +5,12 @@
 
 mod client;
 pub mod descriptors;
+mod follow;
 pub mod intake;
 mod layers;
 pub mod live;
 pub mod log;
+mod metrics;
 pub mod openapi;
 pub mod problem;
 pub mod query;
@@ -33,6 +35,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpSocket};
 
 use client::Client;
+use follow::Hub;
 use seats::{Seat, Seats};
 pub use source::Source;
 
@@ -97,7 +100,9 @@ pub async fn serve(
     config: Config,
     stop: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
-    let router = routes::router(source, config);
+    let hub = Hub::new(source.clone());
+    let following = tokio::spawn(hub.clone().run());
+    let router = routes::router(source, hub.clone(), config);
     let seats = Seats::new(config.connections_max, config.seat_wait);
     let graceful = GracefulShutdown::new();
     let mut server = http1::Builder::new();
@@ -136,6 +141,9 @@ pub async fn serve(
         tokio::spawn(attend(connection, seat, config.life));
     }
     drop(listener);
+    // Streams never end by themselves.
+    hub.close();
+    let _ = following.await;
     if tokio::time::timeout(config.shutdown, graceful.shutdown()).await.is_err() {
         tracing::warn!("requests were still open at shutdown");
     }

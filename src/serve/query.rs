@@ -1,5 +1,6 @@
 //! Query parameters: every name known, every value parsed once. What is not understood is refused, never ignored.
 
+use super::follow::Wanted;
 use super::problem::Problem;
 use super::source::{Ask, AskEntries, AskEvents, AskSeries, Known};
 use crate::event::{Day, Time};
@@ -217,6 +218,48 @@ fn limit(pairs: &Pairs) -> Result<usize, Problem> {
 pub fn record(pairs: &Pairs) -> Result<(Option<String>, Option<u64>), Problem> {
     only(pairs, &["agency", "at_least"])?;
     Ok((value(pairs, "agency").map(str::to_owned), number(pairs, "at_least")?))
+}
+
+/// Which reminders are asked for.
+pub struct WantedReminders {
+    /// Of this kind.
+    pub kind: Option<String>,
+    /// About this commitment.
+    pub indicator: Option<String>,
+    /// For this agency.
+    pub agency: Option<String>,
+    /// The newest so many.
+    pub limit: usize,
+}
+
+/// `kind`, `indicator`, `agency` and `limit` of reminders.
+///
+/// # Errors
+/// [`Problem`].
+pub fn reminders(pairs: &Pairs) -> Result<WantedReminders, Problem> {
+    only(pairs, &["kind", "indicator", "agency", "limit"])?;
+    let text = |name| value(pairs, name).map(str::to_owned);
+    let kinds = ["due", "overdue", "silent", "disputed", "refused"];
+    let kind = text("kind");
+    if kind.as_deref().is_some_and(|kind| !kinds.contains(&kind)) {
+        let list = kinds.join(", ");
+        return Err(Problem::parameter(
+            "kind",
+            &format!("다음 중 하나여야 합니다: {list}"),
+            &format!("must be one of {list}"),
+        ));
+    }
+    Ok(WantedReminders { kind, indicator: text("indicator"), agency: text("agency"), limit: limit(pairs)? })
+}
+
+/// `indicator`, ids with commas between them, and `last_event_id`.
+///
+/// # Errors
+/// [`Problem`].
+pub(super) fn stream(pairs: &Pairs) -> Result<(Wanted, Option<String>), Problem> {
+    only(pairs, &["indicator", "last_event_id"])?;
+    let ids = value(pairs, "indicator").map(|ids| ids.split(',').map(str::to_owned).collect()).unwrap_or_default();
+    Ok((Wanted::new(ids), value(pairs, "last_event_id").map(str::to_owned)))
 }
 
 /// `agency`.

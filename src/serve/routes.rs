@@ -6,18 +6,22 @@ use axum::Router;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::Config;
+use super::follow::{self, Hub};
 use super::layers;
 use super::log::{self, LogFile};
+use super::metrics::{self, Metrics};
 use super::problem::{Problem, text};
 use super::query::{self, Pairs};
 use super::resources;
 use super::source::{Source, SourceError};
+use super::views::RemindersView;
 use super::{intake, openapi};
 use crate::limits::{AT_LEAST_AHEAD_MAX, HTTP_BODY_BYTES_MAX};
 use crate::projector::receipts::Name;
@@ -26,6 +30,8 @@ use crate::projector::receipts::Name;
 #[derive(Clone)]
 pub(super) struct App {
     pub source: Arc<dyn Source>,
+    pub hub: Hub,
+    pub metrics: Metrics,
     pub config: Config,
 }
 
@@ -37,13 +43,17 @@ pub(super) type Asked = Result<Query<Pairs>, QueryRejection>;
 pub(super) type Named = Result<Path<String>, PathRejection>;
 
 /// The router over a source.
-pub fn router(source: Arc<dyn Source>, config: Config) -> Router {
+pub(super) fn router(source: Arc<dyn Source>, hub: Hub, config: Config) -> Router {
+    let metrics = Metrics::new(&*source, &hub);
     let router = Router::new()
         .route("/v1/indicators/{id}", get(indicator))
         .route("/v1/records/{id}", get(records))
+        .route("/v1/reminders", get(reminders))
+        .route("/v1/stream", get(stream))
         .route("/v1/entries/{index}", get(entry))
         .route("/v1/receipts/{name}", get(receipt))
         .route("/log/{*path}", get(log_file))
+        .route("/metrics", get(async |State(app): State<App>| app.told().await))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/v1/reports", post(intake::reports))
@@ -52,8 +62,9 @@ pub fn router(source: Arc<dyn Source>, config: Config) -> Router {
         .fallback(nowhere)
         .method_not_allowed_fallback(async || Problem::method())
         .layer(DefaultBodyLimit::max(HTTP_BODY_BYTES_MAX))
-        .with_state(App { source, config });
-    layers::around(router)
+        .with_state(App { source, hub, metrics: metrics.clone(), config });
+    // Outermost: what is counted is what went out.
+    layers::around(router).layer(from_fn_with_state(metrics, metrics::count))
 }
 
 impl App {
@@ -77,6 +88,12 @@ impl App {
             Ok(Err(error @ SourceError::Broken(_))) => Err(broken(&error)),
             Err(error) => Err(broken(&error)),
         }
+    }
+
+    /// What an operator watches; gauges may read disk.
+    async fn told(self) -> Answer {
+        let answer = tokio::task::spawn_blocking(move || self.metrics.answer()).await;
+        answer.unwrap_or_else(|error| Err(broken(&error)))
     }
 
     /// Waits until `size` entries are folded.
@@ -180,6 +197,26 @@ async fn entry(State(app): State<App>, index: Named, pairs: Asked, headers: Head
 fn vary(mut response: Response) -> Response {
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
     response
+}
+
+/// Newest first.
+async fn reminders(State(app): State<App>, pairs: Asked) -> Answer {
+    let wanted = query::reminders(&query_pairs(pairs)?)?;
+    let all = app.source.reminders();
+    let is = |wanted: &Option<String>, found: Option<&String>| wanted.is_none() || wanted.as_ref() == found;
+    let mine = all.iter().rev().filter(|reminder| {
+        is(&wanted.kind, Some(&reminder.kind))
+            && is(&wanted.indicator, reminder.indicator.as_ref())
+            && is(&wanted.agency, reminder.agency.as_ref())
+    });
+    Ok(json(&RemindersView { reminders: mine.take(wanted.limit).cloned().collect() }))
+}
+
+/// A browser that reconnects says where it was in a header; others may say it in the query.
+async fn stream(State(app): State<App>, headers: HeaderMap, pairs: Asked) -> Answer {
+    let (wanted, last) = query::stream(&query_pairs(pairs)?)?;
+    let header = headers.get("last-event-id").and_then(|last| last.to_str().ok()).map(str::to_owned);
+    follow::answer(&app.hub, wanted, header.or(last)).await
 }
 
 async fn receipt(State(app): State<App>, name: Named, pairs: Asked) -> Answer {

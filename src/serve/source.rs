@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use prometheus_client::registry::Registry as Metrics;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -13,7 +14,9 @@ use super::views::{AgenciesView, EntriesPage, EntryView, EventsView, SeriesView}
 use crate::catalogue::registry::Registry;
 use crate::event::{Day, Text, Time};
 use crate::fold::rows::Fault;
+use crate::projector::changes::{Changes, Mark};
 use crate::projector::receipts::Name;
+use crate::projector::remind::Reminder;
 use crate::store::progress::view::{AgencyView, IndicatorView, IndicatorsView};
 
 /// The moment a reader asks for.
@@ -291,6 +294,15 @@ pub trait Source: Send + Sync + 'static {
     /// # Errors
     /// [`SourceError`].
     fn refused(&self, from: u64, limit: usize) -> Result<RefusedPage, SourceError>;
+    /// Indicators to be told to those who follow ([`changes`](crate::projector::changes::changes)).
+    ///
+    /// # Errors
+    /// [`SourceError`].
+    fn changes(&self, today: Day, told: &dyn Fn(&str, Mark, bool) -> bool) -> Result<Changes, SourceError>;
+    /// The newest reminders, oldest of them first.
+    fn reminders(&self) -> std::sync::Arc<Vec<Reminder>>;
+    /// Registers what an operator watches of it.
+    fn measure(&self, registry: &mut Metrics);
     /// The exact bytes of an entry.
     ///
     /// # Errors

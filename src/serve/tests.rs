@@ -1,5 +1,6 @@
 //! The router over a fake ledger, asked through a real socket on a free port.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -13,17 +14,34 @@ use super::source::{Ask, AskEntries, AskEvents, AskSeries, Health, Known, Record
 use super::views::{AgenciesView, EntriesPage, EntryView, EventsView, SeriesView};
 use super::*;
 use crate::event::{Day, Text};
+use crate::projector::changes::{Changed, Changes, Mark};
 use crate::projector::receipts::Name;
 use crate::store::progress::view::{IndicatorView, IndicatorsView};
 
 /// Bytes of a large answer: our sockets do not take it whole, those of the system's own size take several.
 const LARGE: usize = 1024 * 1024;
 
-struct Fake {
-    sizes: watch::Sender<u64>,
+pub(super) struct Fake {
+    pub(super) sizes: watch::Sender<u64>,
     halted: AtomicBool,
     /// Large answers made.
     read: AtomicUsize,
+    /// What changes: indicator, mark, bytes of its JSON.
+    pub(super) marks: Mutex<Vec<(&'static str, u64, usize)>>,
+    /// How often it was asked for changes.
+    pub(super) looks: AtomicUsize,
+}
+
+impl Fake {
+    pub(super) fn new() -> Self {
+        Fake {
+            sizes: watch::channel(41).0,
+            halted: AtomicBool::new(false),
+            read: AtomicUsize::new(0),
+            marks: Mutex::new(vec![("a", 1, 0), ("b", 1, 0)]),
+            looks: AtomicUsize::new(0),
+        }
+    }
 }
 
 /// What was asked comes back in the answer: that is what these tests look at.
@@ -121,6 +139,25 @@ impl Source for Fake {
         Ok(RefusedPage { refused: Vec::new(), next: Some(from + limit as u64), size: 0 })
     }
 
+    fn changes(&self, _today: Day, told: &dyn Fn(&str, Mark, bool) -> bool) -> Result<Changes, SourceError> {
+        self.looks.fetch_add(1, Ordering::SeqCst);
+        let marks = self.marks.lock().unwrap().clone();
+        let changed = marks.into_iter().filter(|(id, mark, _)| !told(id, *mark, true));
+        let changed = changed.map(|(id, mark, bytes)| {
+            let json = json!({"id": id, "value": mark, "filler": "x".repeat(bytes)}).to_string().into_bytes();
+            Changed { id: id.to_owned(), mark, json }
+        });
+        let (size, origin) = (*self.sizes.borrow(), "test".to_owned());
+        let indicators = changed.collect();
+        Ok(Changes { size, proven_size: 0, known_at: None, origin, simulated: false, indicators })
+    }
+
+    fn reminders(&self) -> std::sync::Arc<Vec<crate::projector::remind::Reminder>> {
+        std::sync::Arc::default()
+    }
+
+    fn measure(&self, _: &mut prometheus_client::registry::Registry) {}
+
     fn entry(&self, index: u64) -> Result<Option<Vec<u8>>, SourceError> {
         Ok((index == 0).then(|| b"jindo-entry/v1\n<script>".to_vec()))
     }
@@ -168,8 +205,7 @@ struct Server {
 async fn start(config: Config) -> Server {
     let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
-    let fake =
-        Arc::new(Fake { sizes: watch::channel(41).0, halted: AtomicBool::new(false), read: AtomicUsize::new(0) });
+    let fake = Arc::new(Fake::new());
     let (stop, stopped) = oneshot::channel();
     let source: Arc<dyn Source> = fake.clone();
     let stopped = async {

@@ -232,6 +232,12 @@ impl Store {
         Ok(self.disk.relocate(to)?)
     }
 
+    /// Whether anybody still holds a reader of it, or a view.
+    pub(super) fn is_read(&self) -> bool {
+        // One is its own.
+        Arc::strong_count(&self.reader.shared) > 1
+    }
+
     /// Brings every commit so far to disk and closes; readers that are left get a [`Doubt`].
     ///
     /// # Errors

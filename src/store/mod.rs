@@ -24,6 +24,7 @@ mod moves;
 mod pack;
 pub mod progress;
 mod reader;
+mod retired;
 mod row;
 mod run;
 mod seal;
@@ -36,6 +37,7 @@ use std::path::{Path, PathBuf};
 pub use commit::Store;
 pub use layout::{Fixed, Layout};
 pub use reader::{Reader, Snapshot, Versions, View};
+pub use retired::Retired;
 
 use crate::fold::rows::Doubt;
 use crate::limits::STORES_ASIDE_KEPT;
@@ -65,12 +67,18 @@ pub enum StoreError {
 /// # Errors
 /// [`StoreError::Aside`].
 pub fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
+    let new = free_aside(path)?;
+    std::fs::rename(path, &new).map_err(|error| StoreError::Aside { path: path.to_owned(), error })?;
+    Ok(new)
+}
+
+/// The name [`set_aside`] would give, and room for it.
+fn free_aside(path: &Path) -> Result<PathBuf, StoreError> {
     let fail = |error| StoreError::Aside { path: path.to_owned(), error };
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let aside = |number: u32| path.with_file_name(format!("{name}.doubt-{number}"));
     let known = asides(path, &name).map_err(fail)?;
     let new = aside(known.last().map_or(1, |last| last.saturating_add(1)));
-    std::fs::rename(path, &new).map_err(fail)?;
     let surplus = (known.len() + 1).saturating_sub(STORES_ASIDE_KEPT);
     for number in known.into_iter().take(surplus) {
         // What cannot be removed now is tried again the next time.

@@ -101,6 +101,20 @@ fn roots() -> Vec<Certificate<'static>> {
     found.certs.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect()
 }
 
+/// Asks others over HTTP: trusts what the system trusts, follows no redirect, takes every status for an answer.
+///
+/// # Errors
+/// The address needs certificates, and the system has none.
+pub fn agent(url: &ureq::http::Uri, connect: Duration, call: Option<Duration>) -> Result<ureq::Agent, String> {
+    let roots = if url.scheme_str() == Some("https") { roots() } else { Vec::new() };
+    if url.scheme_str() == Some("https") && roots.is_empty() {
+        return Err(format!("'{url}' needs certificates, and this system has none: install ca-certificates"));
+    }
+    let config = ureq::Agent::config_builder().tls_config(tls(&roots)).timeout_connect(Some(connect));
+    let config = config.timeout_global(call).http_status_as_error(false).max_redirects(0).user_agent("jindo");
+    Ok(config.build().into())
+}
+
 impl Asker {
     /// Of a witness at an address.
     ///
@@ -111,19 +125,8 @@ impl Asker {
         if parsed.host().is_none_or(str::is_empty) || parsed.query().is_some() {
             return Err(format!("'{url}' is no address of a witness: it needs a host and no '?'"));
         }
-        let roots = if parsed.scheme_str() == Some("https") { roots() } else { Vec::new() };
-        if parsed.scheme_str() == Some("https") && roots.is_empty() {
-            return Err(format!("'{url}' needs certificates, and this system has none: install ca-certificates"));
-        }
-        let agent = ureq::Agent::config_builder()
-            .tls_config(tls(&roots))
-            .timeout_connect(Some(Duration::from_millis(WITNESS_CONNECT_MS)))
-            .http_status_as_error(false)
-            // A witness elsewhere is another witness: its address belongs into the policy.
-            .max_redirects(0)
-            .user_agent("jindo")
-            .build()
-            .into();
+        // A witness elsewhere is another witness: its address belongs into the policy.
+        let agent = agent(&parsed, Duration::from_millis(WITNESS_CONNECT_MS), None)?;
         Ok(Asker { url: url.trim_end_matches('/').to_owned(), key, agent, size: 0 })
     }
 

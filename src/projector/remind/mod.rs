@@ -1,0 +1,136 @@
+//! Reminders: what is due, overdue, silent, disputed, refused. Each arises once, is listed, and goes to a webhook where one is set.
+//!
+//! Follows the commits like the announcer; what it does holds nothing back.
+
+mod book;
+pub mod due;
+#[cfg(test)]
+mod tests;
+pub mod webhook;
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use self::book::Book;
+pub use self::due::Reminder;
+use self::webhook::{Called, Webhook, pause};
+use super::halt::Halt;
+use super::shared::Shared;
+use crate::event::Time;
+use crate::limits::{REMIND_EVERY_MS, REMIND_LOOK_MS};
+use crate::log::entry::Entry;
+use crate::store::moment::At;
+use crate::store::progress::{self, Moment};
+
+/// Reminds until it is aborted. `file` is the book; without a webhook reminders are listed only.
+///
+/// # Errors
+/// The book cannot be opened.
+pub fn start(shared: Shared, file: &Path, webhook: Option<Webhook>) -> io::Result<Vec<tokio::task::JoinHandle<()>>> {
+    let book = Book::open(file)?;
+    shared.set_reminders(book.newest());
+    let (book, fresh) = (Arc::new(Mutex::new(book)), Arc::new(Notify::new()));
+    let mut tasks = vec![tokio::spawn(look(shared, book.clone(), fresh.clone()))];
+    if let Some(webhook) = webhook {
+        tasks.push(tokio::spawn(deliver(book, Arc::new(webhook), fresh)));
+    }
+    Ok(tasks)
+}
+
+async fn look(shared: Shared, book: Arc<Mutex<Book>>, fresh: Arc<Notify>) {
+    let mut sizes = shared.sizes();
+    loop {
+        let began = Instant::now();
+        sizes.mark_unchanged();
+        let (held, written) = (shared.clone(), book.clone());
+        let looked = tokio::task::spawn_blocking(move || look_once(&held, &written)).await;
+        match looked {
+            Ok(Ok(0)) => {}
+            Ok(Ok(_)) => fresh.notify_one(),
+            Ok(Err(why)) => tracing::warn!(why, "reminders come later"),
+            Err(_) => return,
+        }
+        sleep_until(began + Duration::from_millis(REMIND_EVERY_MS)).await;
+        // Now and then also where nothing is reported: days pass.
+        tokio::select! {
+            changed = sizes.changed() => if changed.is_err() { return },
+            () = sleep(Duration::from_millis(REMIND_LOOK_MS)) => {}
+        }
+    }
+}
+
+/// Looks at the figures and at entries since; how many reminders are new.
+///
+/// # Errors
+/// Why it could not, for the operator.
+fn look_once(shared: &Shared, book: &Mutex<Book>) -> Result<usize, String> {
+    let (size, mut reminders) =
+        of_figures(shared).inspect_err(|halt| shared.doubt(halt)).map_err(|halt| halt.to_string())?;
+    let simulated = shared.registry().simulated;
+    // A book begun beside a ledger that has entries begins with those to come.
+    let from = book.lock().unwrap_or_else(PoisonError::into_inner).size.unwrap_or(size);
+    for item in shared.log().iter(from) {
+        let (index, text) = item.map_err(|fault| fault.to_string())?;
+        if index >= size {
+            break;
+        }
+        let entry = Entry::parse(&text).map_err(|fault| format!("entry {index}: {fault}"))?;
+        reminders.extend(due::of_entry(&entry, simulated));
+    }
+    let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
+    let added = book.add(reminders, size).map_err(|error| error.to_string())?;
+    if added > 0 {
+        shared.set_reminders(book.newest());
+    }
+    Ok(added)
+}
+
+fn of_figures(shared: &Shared) -> Result<(u64, Vec<Reminder>), Halt> {
+    let today = Time::now().day();
+    let shown = shared.shown();
+    let size = shown.size();
+    let moment = Moment { as_of: today, size, proven_size: 0, known_at: None };
+    let forecasts = shared.reader().forecasts_until(size)?;
+    let view = progress::all(&shown.registry, &At::new(shown.view, moment), &forecasts, moment)?;
+    let of = |indicator| due::of_indicator(indicator, today, view.simulated);
+    Ok((size, view.indicators.iter().flat_map(of).collect()))
+}
+
+/// One after the other, in the order in which they arose; a webhook that fails is tried again, ever later.
+async fn deliver(book: Arc<Mutex<Book>>, webhook: Arc<Webhook>, fresh: Arc<Notify>) {
+    let mut failures = 0;
+    loop {
+        let next = book.lock().unwrap_or_else(PoisonError::into_inner).undelivered().cloned();
+        let Some(reminder) = next else {
+            fresh.notified().await;
+            continue;
+        };
+        let (calling, id) = (webhook.clone(), reminder.id.clone());
+        let Ok(called) = tokio::task::spawn_blocking(move || calling.call(&reminder)).await else { return };
+        match called {
+            Called::Taken => {
+                failures = 0;
+                if let Err(error) = book.lock().unwrap_or_else(PoisonError::into_inner).delivered(&id) {
+                    tracing::warn!(%error, "a delivered reminder could not be noted; it may come twice");
+                    return;
+                }
+            }
+            Called::Gone => {
+                tracing::warn!("the webhook is gone (410): no reminder is sent any more");
+                return;
+            }
+            Called::Later(why) => {
+                if failures == 0 {
+                    tracing::warn!(why, id, "the webhook takes no reminder; it is tried again");
+                }
+                sleep(pause(failures)).await;
+                failures += 1;
+            }
+        }
+    }
+}
