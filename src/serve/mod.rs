@@ -165,6 +165,4 @@ async fn attend(connection: impl Future<Output = Result<(), hyper::Error>> + Sen
 }
 
 #[cfg(test)]
-mod answer_tests;
-#[cfg(test)]
 mod tests;

@@ -21,6 +21,7 @@ use super::problem::{Problem, text};
 use super::query::{self, Pairs};
 use super::resources;
 use super::source::{Source, SourceError};
+use super::views::RemindersView;
 use super::{intake, openapi};
 use crate::limits::{AT_LEAST_AHEAD_MAX, HTTP_BODY_BYTES_MAX};
 use crate::projector::receipts::Name;
@@ -29,8 +30,8 @@ use crate::projector::receipts::Name;
 #[derive(Clone)]
 pub(super) struct App {
     pub source: Arc<dyn Source>,
-    hub: Hub,
-    metrics: Metrics,
+    pub hub: Hub,
+    pub metrics: Metrics,
     pub config: Config,
 }
 
@@ -62,9 +63,9 @@ pub(super) fn router(source: Arc<dyn Source>, hub: Hub, config: Config) -> Route
         .fallback(nowhere)
         .method_not_allowed_fallback(async || Problem::method())
         .layer(DefaultBodyLimit::max(HTTP_BODY_BYTES_MAX))
-        .layer(from_fn_with_state(metrics.clone(), metrics::count))
-        .with_state(App { source, hub, metrics, config });
-    layers::around(router)
+        .with_state(App { source, hub, metrics: metrics.clone(), config });
+    // Outermost: what is counted is what went out.
+    layers::around(router).layer(from_fn_with_state(metrics, metrics::count))
 }
 
 impl App {
@@ -209,8 +210,7 @@ async fn reminders(State(app): State<App>, pairs: Asked) -> Answer {
             && is(&wanted.indicator, reminder.indicator.as_ref())
             && is(&wanted.agency, reminder.agency.as_ref())
     });
-    let reminders: Vec<_> = mine.take(wanted.limit).collect();
-    Ok(json(&serde_json::json!({ "reminders": reminders })))
+    Ok(json(&RemindersView { reminders: mine.take(wanted.limit).cloned().collect() }))
 }
 
 /// A browser that reconnects says where it was in a header; others may say it in the query.

@@ -18,6 +18,8 @@ use crate::projector::changes::{Changed, Changes, Mark};
 use crate::projector::receipts::Name;
 use crate::store::progress::view::{IndicatorView, IndicatorsView};
 
+mod answers;
+
 /// Bytes of a large answer: our sockets do not take it whole, those of the system's own size take several.
 const LARGE: usize = 1024 * 1024;
 
@@ -195,14 +197,14 @@ impl Source for Fake {
     }
 }
 
-pub(super) struct Server {
-    pub(super) base: String,
+struct Server {
+    base: String,
     fake: Arc<Fake>,
     stop: oneshot::Sender<()>,
     done: tokio::task::JoinHandle<io::Result<()>>,
 }
 
-pub(super) async fn start(config: Config) -> Server {
+async fn start(config: Config) -> Server {
     let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let fake = Arc::new(Fake::new());
@@ -228,13 +230,13 @@ impl Server {
         tokio::task::spawn_blocking(ask).await.unwrap()
     }
 
-    pub(super) async fn end(self) {
+    async fn end(self) {
         self.stop.send(()).unwrap();
         self.done.await.unwrap().unwrap();
     }
 }
 
-pub(super) fn config() -> Config {
+fn config() -> Config {
     Config { at_least_wait: Duration::from_millis(50), shutdown: Duration::from_secs(2), ..Config::default() }
 }
 
@@ -439,5 +441,16 @@ async fn a_connection_has_an_end() {
     let mut rest = Vec::new();
     client.read_to_end(&mut rest).await.unwrap();
     assert!(rest.is_empty());
+    server.end().await;
+}
+
+#[tokio::test]
+async fn methods_other_than_get_are_refused() {
+    let server = start(config()).await;
+    let mut client = TcpStream::connect(server.base.trim_start_matches("http://")).await.unwrap();
+    client.write_all(b"DELETE /v1/indicators HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 405") && answer.contains("problem+json"), "{answer}");
     server.end().await;
 }

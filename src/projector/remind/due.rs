@@ -13,7 +13,7 @@ use crate::store::progress::view::{IndicatorView, StatusView, TargetView};
 pub const AHEAD: [i32; 3] = [7, 14, 21];
 
 /// One reminder. Told once: its id says what of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Reminder {
     /// What of, and at which of its steps: `due-14.ev-chargers.fast..2026`.
     pub id: String,

@@ -7,7 +7,7 @@ use super::reference;
 use crate::limits::{BODY_BYTES_MAX, PAGE_ROWS_MAX};
 use crate::serve::intake::ReceivedView;
 use crate::serve::source::{Health, RecordsView, RefusedPage};
-use crate::serve::views::{AgenciesView, EntriesPage, EntryView, EventsView, SeriesView};
+use crate::serve::views::{AgenciesView, EntriesPage, EntryView, EventsView, RemindersView, SeriesView};
 use crate::store::progress::view::{IndicatorView, IndicatorsView};
 
 /// What an answer holds.
@@ -212,6 +212,16 @@ fn entries() -> Vec<Value> {
     ]
 }
 
+fn reminders() -> Vec<Value> {
+    let kinds = json!({"type": "string", "enum": ["due", "overdue", "silent", "disputed", "refused"]});
+    vec![
+        query("kind", kinds, "Only these."),
+        query("indicator", text(), "Only those about this commitment."),
+        query("agency", text(), "Only those for this agency."),
+        limit(),
+    ]
+}
+
 fn receipt() -> Operation {
     let name = "^(0|[1-9][0-9]{0,17}|[0-9a-f]{64}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$";
     let mut receipt = read(
@@ -274,6 +284,13 @@ fn record(generator: &mut SchemaGenerator) -> Vec<Operation> {
             "Refused reports with their reasons",
             page(),
             Body::Json(reference::<RefusedPage>(generator)),
+        ),
+        read(
+            "/v1/reminders",
+            "reminders",
+            "What was reminded of: due, overdue, silent, disputed, refused",
+            reminders(),
+            Body::Json(reference::<RemindersView>(generator)),
         ),
         read("/v1/refused.csv", "refusedCsv", "Refused reports as a table", all([page(), vec![bom()]]), Body::Csv),
         read(

@@ -1,9 +1,6 @@
-//! What holds for answers of every kind: tags, types, compression, links to the next page, methods.
+//! What every answer carries: tags, types, compression, links to the next page.
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-
-use super::tests::{Server, config, start};
+use super::*;
 
 /// Status, headers in lower case, body; asked by hand, for a client library would hide some of it.
 async fn raw(server: &Server, head: &str) -> (u16, String, Vec<u8>) {
@@ -62,16 +59,5 @@ async fn a_page_names_the_next_one_and_a_table_has_its_columns() {
     assert_eq!(raw(&server, "GET /v1/entries?bom=1 HTTP/1.1").await.0, 400);
     let (_, _, body) = raw(&server, "GET /v1/indicators.csv HTTP/1.1").await;
     assert!(body.starts_with(b"id,row,area,"), "{}", String::from_utf8_lossy(&body));
-    server.end().await;
-}
-
-#[tokio::test]
-async fn methods_other_than_get_are_refused() {
-    let server = start(config()).await;
-    let mut client = TcpStream::connect(server.base.trim_start_matches("http://")).await.unwrap();
-    client.write_all(b"DELETE /v1/indicators HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 405") && answer.contains("problem+json"), "{answer}");
     server.end().await;
 }
