@@ -116,13 +116,6 @@ go_tools() {
     echo "setup: $(go version)"
 }
 
-# Chromium and its driver, and the accessibility rules: tests open the page in a real browser.
-browser() {
-    { have chromium || have google-chrome; } && have chromedriver || apt_get chromium chromium-driver ||
-        fail "Chromium and chromedriver are missing: on Debian install chromium and chromium-driver"
-    grep -q "axe v4.12.1" "$cache/axe.min.js" 2>/dev/null || fetch axe-playwright-python axe.min.js
-}
-
 # Prometheus' own checker of rules, out of Debian's package, which is not installed.
 prom_tool() {
     have promtool && return
@@ -135,6 +128,13 @@ prom_tool() {
     mv "$cache/deb/root/usr/bin/promtool" "$cache/promtool"
     rm -rf "$cache/deb"
     echo "setup: $cache/promtool"
+}
+
+# Chromium and its driver, and the accessibility rules: tests open the page in a real browser.
+browser() {
+    { have chromium || have google-chrome; } && have chromedriver || apt_get chromium chromium-driver ||
+        fail "Chromium and chromedriver are missing: on Debian install chromium and chromium-driver"
+    grep -q "axe v4.12.1" "$cache/axe.min.js" 2>/dev/null || fetch axe-playwright-python axe.min.js
 }
 
 case "${1:-}" in

@@ -294,8 +294,6 @@ pub const HTTP_ANSWER_TIMEOUT_MS: u64 = 30_000;
 pub const HTTP_HEAD_TIMEOUT_MS: u64 = 10_000;
 /// Bytes of a request body: today's routes take none; a report will be [`BODY_BYTES_MAX`].
 pub const HTTP_BODY_BYTES_MAX: usize = 64 * 1024;
-/// Open connections: each costs a task and two buffers, some 30 kB; a few thousand who follow the stream fit.
-pub const HTTP_CONNECTIONS_MAX: usize = 4_096;
 /// How long a client may take to send a body of [`BODY_BYTES_MAX`]: 6 KB a second.
 pub const HTTP_BODY_TIMEOUT_MS: u64 = 10_000;
 /// Reports that a key may send over HTTP at once, each with up to [`BATCH_EVENTS_MAX`] events.
@@ -308,6 +306,8 @@ pub const AT_LEAST_AHEAD_MAX: u64 = 100_000;
 pub const HTTP_TARGET_BYTES_MAX: usize = 8 * 1024;
 /// Answers shorter than this fit one packet as they are.
 pub const HTTP_COMPRESS_BYTES_MIN: u64 = 1_024;
+/// Open connections: each costs a task and two buffers, some 30 kB; a few thousand who follow the stream fit.
+pub const HTTP_CONNECTIONS_MAX: usize = 4_096;
 /// Descriptors kept for log, store and the connections to NATS when connections are counted: the store's files, tiles being
 /// written, and a few hundred to spare.
 pub const DESCRIPTORS_KEPT: u64 = 256;

@@ -10,9 +10,8 @@ use serde::Serialize;
 use super::problem::{Problem, text};
 use super::query::{self, Pairs};
 use super::routes::{Answer, App, Asked, Named, json, named, query_pairs};
-use super::source::RemindersView;
 use super::table::Table;
-use super::views::{AgenciesView, EntriesPage, EventsView, SeriesView};
+use super::views::{AgenciesView, EntriesPage, EventsView, RemindersView, SeriesView};
 
 /// The routes.
 pub(super) fn routes() -> Router<App> {

@@ -29,8 +29,8 @@ use crate::projector::receipts::Name;
 #[derive(Clone)]
 pub(super) struct App {
     pub source: Arc<dyn Source>,
-    hub: Hub,
-    metrics: Metrics,
+    pub hub: Hub,
+    pub metrics: Metrics,
     pub config: Config,
 }
 
@@ -61,9 +61,9 @@ pub(super) fn router(source: Arc<dyn Source>, hub: Hub, config: Config) -> Route
         .fallback(nowhere)
         .method_not_allowed_fallback(async || Problem::method())
         .layer(DefaultBodyLimit::max(HTTP_BODY_BYTES_MAX))
-        .layer(from_fn_with_state(metrics.clone(), metrics::count))
-        .with_state(App { source, hub, metrics, config });
-    layers::around(router)
+        .with_state(App { source, hub, metrics: metrics.clone(), config });
+    // Outermost: what is counted is what went out.
+    layers::around(router).layer(from_fn_with_state(metrics, metrics::count))
 }
 
 impl App {

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use prometheus_client::registry::Registry as Metrics;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -154,13 +155,6 @@ pub struct Mention {
     pub index: u64,
 }
 
-/// Reminders, newest first.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct RemindersView {
-    /// Newest first.
-    pub reminders: Vec<Reminder>,
-}
-
 /// A page of refused reports.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RefusedPage {
@@ -308,7 +302,7 @@ pub trait Source: Send + Sync + 'static {
     /// The newest reminders, oldest of them first.
     fn reminders(&self) -> std::sync::Arc<Vec<Reminder>>;
     /// Registers what an operator watches of it.
-    fn measure(&self, registry: &mut prometheus_client::registry::Registry);
+    fn measure(&self, registry: &mut Metrics);
     /// The exact bytes of an entry.
     ///
     /// # Errors

@@ -6,8 +6,8 @@ use axum::response::{IntoResponse, Response};
 
 use super::layers::tagged;
 use super::problem::{Problem, text};
-use super::source::{RefusedPage, RemindersView};
-use super::views::{AgenciesView, EntriesPage, EventsView, SeriesView};
+use super::source::RefusedPage;
+use super::views::{AgenciesView, EntriesPage, EventsView, RemindersView, SeriesView};
 use crate::event::governance::Goal;
 use crate::publish::import::columns::guarded;
 use crate::store::progress::view::IndicatorsView;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::source::Mention;
 use crate::catalogue::indicator::{Baseline, FoldKind, PathPoint, Unit};
 use crate::event::{Amount, Date, Day, Text, Time};
+use crate::projector::remind::Reminder;
 use crate::store::progress::view::{AgencyView, FigureView, TargetView};
 
 /// The line of one series, with what a chart of it shows.
@@ -336,4 +337,11 @@ pub struct LatenessView {
     pub max_s: i64,
     /// Reports it is taken over.
     pub reports: u64,
+}
+
+/// Reminders, newest first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct RemindersView {
+    /// Those asked for.
+    pub reminders: Vec<Reminder>,
 }

@@ -261,6 +261,29 @@ fn every_link_leads_somewhere_and_every_figure_adds_up() {
 }
 
 #[test]
+fn the_overview_is_light_on_a_phone_and_nothing_jumps() {
+    let folder = Folder::new();
+    let ledger = Ledger::up(&folder);
+    busy(&folder);
+    let browser = Browser::start();
+    browser.screen(360, 780);
+    browser.open(&format!("{}/?lang=ko", ledger.http));
+    browser.until_text("#pill-text", |text| text == "실시간");
+    let measured = browser.run_async(
+        "const done = arguments[0];
+         let moved = 0;
+         const sum = (list) => list.getEntries().forEach((shift) => moved += shift.value);
+         new PerformanceObserver(sum).observe({ type: 'layout-shift', buffered: true });
+         const bytes = ['navigation', 'resource'].flatMap((kind) => performance.getEntriesByType(kind))
+             .reduce((all, one) => all + one.transferSize, 0);
+         requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(() => done([bytes, moved]), 0)))",
+    );
+    let bytes = measured[0].as_u64().unwrap();
+    assert!((5_000..60_000).contains(&bytes), "{bytes} bytes are transferred");
+    assert_eq!(measured[1].as_f64(), Some(0.0), "parts of the page jump");
+}
+
+#[test]
 fn axe_finds_nothing_on_any_page_in_either_language_and_theme() {
     let folder = Folder::new();
     let ledger = Ledger::up(&folder);

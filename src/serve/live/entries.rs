@@ -165,15 +165,24 @@ impl Live {
         events: &[Event],
     ) -> Result<BTreeSet<String>, SourceError> {
         let mut found = BTreeSet::new();
-        let mut take = |record: &Record| {
+        let take = |record: &Record, found: &mut BTreeSet<String>| {
             let states = record.effects.iter().filter_map(|effect| registry.indicator(effect.indicator));
             found.extend(states.map(|state| state.definition().id.clone()));
         };
-        for (_, record) in reader.records_of(entry.index).map_err(|met| self.doubted(met))? {
-            take(&record);
+        let kind = events.first().map(|event| &*event.kind).unwrap_or_default();
+        let movers = registry.movers.get(kind).map_or(0, Vec::len);
+        let first = reader.ordinal_from(entry.index).map_err(|met| self.doubted(met))?;
+        for ordinal in first..first + events.len() as u64 {
+            let record = reader.record(ordinal).map_err(|met| self.doubted(met))?;
+            let Some(record) = record.filter(|record| record.index == entry.index) else { break };
+            take(&record, &mut found);
+            // Events of one type move no others: most reports are told by their first event.
+            if movers > 0 && found.len() >= movers {
+                break;
+            }
             if let Some(about) = record.about {
                 let about = reader.record(about).map_err(|met| self.doubted(met))?;
-                about.iter().for_each(&mut take);
+                about.iter().for_each(|about| take(about, &mut found));
             }
         }
         // Targets, forecasts and the like name theirs.

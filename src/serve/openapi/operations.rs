@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::reference;
 use crate::limits::{BODY_BYTES_MAX, PAGE_ROWS_MAX};
 use crate::serve::intake::ReceivedView;
-use crate::serve::source::{Health, RecordsView, RefusedPage, RemindersView};
-use crate::serve::views::{AgenciesView, EntriesPage, EntryView, EventsView, SeriesView};
+use crate::serve::source::{Health, RecordsView, RefusedPage};
+use crate::serve::views::{AgenciesView, EntriesPage, EntryView, EventsView, RemindersView, SeriesView};
 use crate::store::progress::view::{IndicatorView, IndicatorsView};
 
 /// What an answer holds.
@@ -137,7 +137,7 @@ fn read(path: &'static str, id: &'static str, summary: &'static str, parameters:
 pub(super) fn operations(generator: &mut SchemaGenerator) -> Vec<Operation> {
     let mut found = figures(generator);
     found.extend(record(generator));
-    found.extend(told(generator));
+    found.extend(told());
     found.extend(others(generator));
     found
 }
@@ -215,6 +215,16 @@ fn entries() -> Vec<Value> {
     ]
 }
 
+fn reminders() -> Vec<Value> {
+    let kinds = json!({"type": "string", "enum": ["due", "overdue", "silent", "disputed", "refused"]});
+    vec![
+        query("kind", kinds, "Only these."),
+        query("indicator", text(), "Only those about this commitment."),
+        query("agency", text(), "Only those for this agency."),
+        limit(),
+    ]
+}
+
 fn receipt() -> Operation {
     let name = "^(0|[1-9][0-9]{0,17}|[0-9a-f]{64}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$";
     let mut receipt = read(
@@ -278,6 +288,13 @@ fn record(generator: &mut SchemaGenerator) -> Vec<Operation> {
             page(),
             Body::Json(reference::<RefusedPage>(generator)),
         ),
+        read(
+            "/v1/reminders",
+            "reminders",
+            "What was reminded of: due, overdue, silent, disputed, refused",
+            reminders(),
+            Body::Json(reference::<RemindersView>(generator)),
+        ),
         read("/v1/refused.csv", "refusedCsv", "Refused reports as a table", all([page(), vec![bom()]]), Body::Csv),
         read(
             "/log/{path}",
@@ -289,19 +306,8 @@ fn record(generator: &mut SchemaGenerator) -> Vec<Operation> {
     ]
 }
 
-fn reminders() -> Vec<Value> {
-    let kinds = json!({"type": "string", "enum": ["due", "overdue", "silent", "disputed", "refused"]});
-    vec![
-        query("kind", kinds, "Only these."),
-        query("indicator", text(), "Only those about this commitment."),
-        query("agency", text(), "Only those for this agency."),
-        limit(),
-    ]
-}
-
 /// What is told as it happens.
-fn told(generator: &mut SchemaGenerator) -> Vec<Operation> {
-    let view = Body::Json(reference::<RemindersView>(generator));
+fn told() -> Vec<Operation> {
     let mut stream = read(
         "/v1/stream",
         "stream",
@@ -318,7 +324,6 @@ fn told(generator: &mut SchemaGenerator) -> Vec<Operation> {
     stream.problems.push(NOTHING);
     stream.answers.truncate(1);
     vec![
-        read("/v1/reminders", "reminders", "What is due, overdue, silent, disputed or refused", reminders(), view),
         read("/v1/reminders.csv", "remindersCsv", "Reminders as a table", all([reminders(), vec![bom()]]), Body::Csv),
         stream,
     ]

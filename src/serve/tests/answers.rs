@@ -1,0 +1,63 @@
+//! What every answer carries: tags, types, compression, links to the next page.
+
+use super::*;
+
+/// Status, headers in lower case, body; asked by hand, for a client library would hide some of it.
+async fn raw(server: &Server, head: &str) -> (u16, String, Vec<u8>) {
+    let mut client = TcpStream::connect(server.base.trim_start_matches("http://")).await.unwrap();
+    client.write_all(format!("{head}\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    client.read_to_end(&mut answer).await.unwrap();
+    let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap();
+    let headers = String::from_utf8_lossy(&answer[..end]).to_lowercase();
+    (headers[9..12].parse().unwrap(), headers, answer[end + 4..].to_vec())
+}
+
+#[tokio::test]
+async fn every_answer_is_tagged_readable_from_elsewhere_and_of_the_type_asked_for() {
+    let server = start(config()).await;
+    let (status, headers, _) = raw(&server, "GET /v1/indicators HTTP/1.1\r\nOrigin: https://example.org").await;
+    assert_eq!(status, 200);
+    for header in ["access-control-allow-origin: *", "x-content-type-options: nosniff", "cache-control: no-cache"] {
+        assert!(headers.contains(header), "{headers}");
+    }
+    let tag = headers.split("etag: w/").nth(1).unwrap().split("\r\n").next().unwrap().to_owned();
+    for (asked, status) in [
+        ("GET /v1/indicators HTTP/1.1\r\nIf-None-Match: TAG", 304),
+        ("GET /v1/indicators HTTP/1.1\r\nIf-None-Match: \"other\", TAG", 304),
+        ("GET /v1/indicators HTTP/1.1\r\nIf-None-Match: \"other\"", 200),
+        ("GET /v1/indicators?as_of=2026-01-01 HTTP/1.1\r\nIf-None-Match: TAG", 200),
+        ("HEAD /v1/indicators HTTP/1.1", 200),
+        ("GET /v1/indicators HTTP/1.1\r\nAccept: application/json", 200),
+        ("GET /v1/indicators HTTP/1.1\r\nAccept: text/csv", 406),
+        ("GET /v1/indicators.csv HTTP/1.1\r\nAccept: text/csv", 200),
+        ("OPTIONS /v1/indicators HTTP/1.1\r\nOrigin: https://example.org\r\nAccess-Control-Request-Method: GET", 200),
+        ("POST /v1/indicators HTTP/1.1\r\nContent-Length: 0", 405),
+    ] {
+        let (got, headers, _) = raw(&server, &asked.replace("TAG", &format!("W/{tag}"))).await;
+        assert_eq!(got, status, "{asked}: {headers}");
+        assert_eq!(headers.contains("problem+json"), status >= 400, "{asked}: {headers}");
+        assert!(status != 405 || headers.contains("\nallow: get,head"), "{asked}: {headers}");
+    }
+    let long = format!("GET /v1/indicators?as_of={} HTTP/1.1", "1".repeat(9_000));
+    assert_eq!(raw(&server, &long).await.0, 414);
+    let (_, plain_headers, plain) = raw(&server, "GET /openapi.json HTTP/1.1").await;
+    let (_, headers, packed) = raw(&server, "GET /openapi.json HTTP/1.1\r\nAccept-Encoding: gzip").await;
+    let tag = |headers: &str| headers.split("etag: ").nth(1).unwrap().split("\r\n").next().unwrap().to_owned();
+    assert!(headers.contains("content-encoding: gzip") && tag(&headers) == tag(&plain_headers), "{headers}");
+    assert!(packed.len() * 4 < plain.len(), "{} of {}", packed.len(), plain.len());
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_page_names_the_next_one_and_a_table_has_its_columns() {
+    let server = start(config()).await;
+    let (_, headers, body) = raw(&server, "GET /v1/entries.csv?limit=7&order=desc&bom=1 HTTP/1.1").await;
+    assert!(headers.contains("link: <?from=7&limit=7&order=desc>; rel=\"next\""), "{headers}");
+    assert!(body.starts_with("\u{feff}index,recorded,".as_bytes()), "{}", String::from_utf8_lossy(&body));
+    assert_eq!(raw(&server, "GET /v1/entries.csv?bom=yes HTTP/1.1").await.0, 400);
+    assert_eq!(raw(&server, "GET /v1/entries?bom=1 HTTP/1.1").await.0, 400);
+    let (_, _, body) = raw(&server, "GET /v1/indicators.csv HTTP/1.1").await;
+    assert!(body.starts_with(b"id,row,area,"), "{}", String::from_utf8_lossy(&body));
+    server.end().await;
+}
