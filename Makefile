@@ -1,6 +1,6 @@
 # make up: the whole ledger on this machine. make test: everything that must hold. Tools it fetches go to .cache.
 
-.PHONY: up build test bench fmt lint deny needs nats-server python witness schemathesis go promtool clean
+.PHONY: up build test bench fmt lint deny needs nats-server python witness schemathesis go promtool browser clean
 .DEFAULT_GOAL := build
 
 # `make up ARGS="--http 127.0.0.1:8080"`
@@ -10,7 +10,7 @@ up: build nats-server
 build: needs
 	cargo build --release --locked
 
-test: needs lint deny nats-server python witness schemathesis go promtool
+test: needs lint deny nats-server python witness schemathesis go promtool browser
 	@if cargo nextest --version >/dev/null 2>&1; then \
 		cargo nextest run --locked --no-fail-fast && cargo test --locked --doc; \
 	else \
@@ -58,6 +58,9 @@ go:
 
 promtool:
 	@sh deploy/setup.sh promtool
+
+browser:
+	@sh deploy/setup.sh browser
 
 clean:
 	cargo clean

@@ -1,7 +1,7 @@
 #!/bin/sh
-# What a machine needs for jindo, one part at a time: needs | nats-server | cargo-deny | python | witness | schemathesis | go |
-# promtool. Each does nothing where it is done already, and says in one line what is missing. Writes to .cache only; never
-# touches a running service.
+# What a machine needs for jindo, one part at a time: needs | nats-server | cargo-deny | python | witness |
+# schemathesis | go | promtool | browser. Each does nothing where it is done already, and says in one line what is missing.
+# Writes to .cache only; never touches a running service.
 set -eu
 cd "$(dirname "$0")/.."
 cache=.cache
@@ -52,7 +52,7 @@ import glob, os, sys, zipfile
 cache, file = sys.argv[1:]
 wheel, = glob.glob(f"{cache}/wheel/*.whl")
 with zipfile.ZipFile(wheel) as archive:
-    name, = [n for n in archive.namelist() if n.endswith("/scripts/" + file)]
+    name, = [n for n in archive.namelist() if n.endswith(("/scripts/" + file, "_python/" + file))]
     new = f"{cache}/{file}.new"
     open(new, "wb").write(archive.read(name))
 os.chmod(new, 0o755)
@@ -116,6 +116,13 @@ go_tools() {
     echo "setup: $(go version)"
 }
 
+# Chromium and its driver, and the accessibility rules: tests open the page in a real browser.
+browser() {
+    { have chromium || have google-chrome; } && have chromedriver || apt_get chromium chromium-driver ||
+        fail "Chromium and chromedriver are missing: on Debian install chromium and chromium-driver"
+    grep -q "axe v4.12.1" "$cache/axe.min.js" 2>/dev/null || fetch axe-playwright-python axe.min.js
+}
+
 # Prometheus' own checker of rules, out of Debian's package, which is not installed.
 prom_tool() {
     have promtool && return
@@ -139,5 +146,6 @@ witness) witness ;;
 schemathesis) schemathesis ;;
 go) go_tools ;;
 promtool) prom_tool ;;
-*) fail "give one of: needs nats-server cargo-deny python witness schemathesis go promtool" ;;
+browser) browser ;;
+*) fail "give one of: needs nats-server cargo-deny python witness schemathesis go promtool browser" ;;
 esac

@@ -126,6 +126,8 @@ pub const SPLIT_VALUES_MAX: usize = 1_000;
 pub const THINGS_MAX: usize = 1_000;
 /// Rows an HTTP table answers in one page.
 pub const PAGE_ROWS_MAX: usize = 1_000;
+/// Characters of a page's query string that are looked at: the longest of ours has some hundred.
+pub const PAGE_QUERY_CHARS_MAX: usize = 4 * 1024;
 /// Points of one series in an answer: ten years of daily changes.
 pub const SERIES_POINTS_MAX: usize = 4_000;
 /// Entries looked at for the marks of one series (corrections, disputes, remarks): the newest ones, as many as a chart can carry.
@@ -154,6 +156,16 @@ pub const ENTRIES_SHOWN_WEIGHT: u64 = 8;
 pub const AGENCIES_COUNT_MAX: u64 = 20_000;
 /// How long one request counts at most for that table.
 pub const AGENCIES_COUNT_MS: u64 = 500;
+/// Days of a chart that its table shows: more are in its CSV.
+pub const PAGE_POINTS_SHOWN: usize = 120;
+/// Events on a page that explains a figure: with 32 things each still a page that a phone opens.
+pub const PAGE_EVENTS_SHOWN: usize = 100;
+/// Newest events on the page of a commitment.
+pub const PAGE_NEWEST_SHOWN: usize = 8;
+/// Entries on a page of the log.
+pub const PAGE_ENTRIES_SHOWN: usize = 50;
+/// Characters of an entry that its page shows: any entry whole, see [`ENTRY_BYTES_MAX`].
+pub const PAGE_ENTRY_CHARS_MAX: usize = 64 * 1024;
 /// Bytes of an event type: with the longest agency code a subject stays well under [`SUBJECT_BYTES_MAX`].
 pub const KIND_BYTES_MAX: usize = 96;
 /// Bytes of one JSON number. The widest amount has 32; a longer text is meant to exhaust whoever computes with it.

@@ -20,6 +20,26 @@ pub fn say(amount: Amount, unit: Option<&Unit>, approximate: bool) -> Text {
     Text { ko: format!("{about_ko}{}", say_ko(amount, unit)), en: format!("{about_en}{}", say_en(amount, unit)) }
 }
 
+/// A point on a line is no report: its fraction tells nothing once the number is large.
+#[must_use]
+pub fn rounded(expected: Amount) -> Amount {
+    let whole = Amount::from_int(1).millionths();
+    if expected.millionths().abs() < whole * 100 {
+        return expected;
+    }
+    Amount::from_millionths(expected.millionths() / whole * whole)
+}
+
+/// The same to three leading digits, for a glance: 64,187.225274 becomes 64,200.
+#[must_use]
+pub fn rough(amount: Amount) -> Amount {
+    let size = amount.millionths().unsigned_abs();
+    let digits = size.checked_ilog10().unwrap_or(0);
+    let step = 10_i128.pow(digits.saturating_sub(2));
+    let half = amount.millionths().signum() * step / 2;
+    Amount::from_millionths((amount.millionths() + half) / step * step)
+}
+
 /// Digits grouped by 만, 억, 조: `7만 1,450`, `9,000억`, `-1만 0.5`.
 #[must_use]
 pub fn korean(amount: Amount) -> String {
@@ -114,6 +134,21 @@ mod tests {
         let currency =
             (code.len() == 3 && code.chars().all(|letter| letter.is_ascii_uppercase())).then(|| code.to_owned());
         Unit { code: code.into(), currency, label: Text { ko: ko.into(), en: code.into() } }
+    }
+
+    #[test]
+    fn a_glance_takes_three_digits() {
+        for (exact, glance) in [
+            ("64187.225274", "64200"),
+            ("66747527472.52747", "66700000000"),
+            ("0.898351", "0.898"),
+            ("-1995", "-2000"),
+            ("12", "12"),
+            ("0", "0"),
+            ("0.000001", "0.000001"),
+        ] {
+            assert_eq!(rough(Amount::parse(exact).unwrap()).to_string(), glance, "{exact}");
+        }
     }
 
     #[test]

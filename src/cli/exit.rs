@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::event::Text;
 
-use super::lang::{Lang, text};
+use crate::event::lang::{Lang, text};
 
 /// How the program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

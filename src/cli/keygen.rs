@@ -8,8 +8,8 @@ use crate::event::subject::{OWN_KEYS, is_agency_code};
 use crate::sign::{KeyFault, KeyPair};
 
 use super::exit::{Exit, could, file, usage};
-use super::lang::Lang;
 use super::{Context, out};
+use crate::event::lang::Lang;
 
 /// Make an agency's key pair
 #[derive(Debug, clap::Args)]

@@ -5,8 +5,8 @@ use crate::event::schema::{Field, FieldKind, Schema, embedded, embedded_text};
 
 use super::Context;
 use super::exit::{could, usage};
-use super::lang::Lang;
 use super::table::{Style, Table, cell};
+use crate::event::lang::Lang;
 
 /// Types that are no milestone: they change what was promised and are published by `jindo catalogue apply`.
 const GOVERNANCE: [&str; 16] = [

@@ -13,7 +13,6 @@ pub mod journal;
 pub mod key;
 pub mod keygen;
 pub mod kinds;
-pub mod lang;
 pub mod ledger;
 pub mod nats_config;
 pub mod out;
@@ -38,8 +37,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use crate::event::lang::Lang;
 use exit::{Exit, Failure, is_broken_pipe};
-use lang::Lang;
 
 /// An event-sourced progress ledger: agencies report signed milestones, anyone can ask where each commitment stands.
 #[derive(Debug, Parser)]

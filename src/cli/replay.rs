@@ -10,9 +10,9 @@ use crate::limits::TABLE_ROWS_MAX;
 
 use super::exit::Exit;
 use super::journal::{self, Item, Journal, Point, Wanted, point};
-use super::lang::Lang;
 use super::table::{Style, Table, cell};
 use super::{Context, out};
+use crate::event::lang::Lang;
 
 /// Who reported what and when, from a log folder
 #[derive(Debug, clap::Args)]

@@ -16,9 +16,9 @@ use crate::publish::import::{columns, event_id};
 use crate::publish::receipts::Pulled;
 
 use super::exit::{Exit, could, usage};
-use super::lang::Lang;
 use super::sender::{Outcome, Sender, Who, outcome, said};
 use super::{Context, kinds, out};
+use crate::event::lang::Lang;
 
 /// Sign and publish one event, and say what became of it
 #[derive(Debug, clap::Args)]

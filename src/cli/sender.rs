@@ -18,8 +18,8 @@ use crate::stream::{AppendError, Link, Login, connect};
 
 use super::Context;
 use super::exit::{Exit, Failure, could, usage};
-use super::lang::text;
 use super::ledger::{Ledger, Running};
+use crate::event::lang::text;
 
 /// Who reports, with what key, to which NATS.
 #[derive(Debug, Clone, clap::Args)]

@@ -8,10 +8,10 @@ use crate::serve::source::Health;
 use crate::store::progress::view::{FigureView, IndicatorView, IndicatorsView, StatusView, TargetState};
 
 use super::exit::{Exit, could, usage};
-use super::lang::Lang;
 use super::ledger::{Ledger, segment};
 use super::table::{Cell, Style, Table, cell};
 use super::{Context, out};
+use crate::event::lang::Lang;
 
 /// Where the commitments stand, now or as of a past moment
 #[derive(Debug, clap::Args)]

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::exit::{Exit, Failure, could, usage};
-use super::lang::Lang;
 use super::table::harmless_lines;
 use super::{Context, out};
 use crate::event::Time;
+use crate::event::lang::Lang;
 use crate::limits::{POLICY_BYTES_MAX, RECEIPT_BYTES_MAX, VKEY_BYTES_MAX};
 use crate::log::entry::{Entry, Verdict, leaf_hash};
 use crate::log::fork::Fork;

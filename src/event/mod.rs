@@ -7,6 +7,7 @@ pub mod amount;
 pub mod envelope;
 pub mod governance;
 pub mod json;
+pub mod lang;
 pub mod mask;
 pub mod personal;
 pub mod schema;

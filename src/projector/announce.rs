@@ -79,9 +79,30 @@ async fn round(bucket: &kv::Store, shared: &Shared, today: Day, told: &mut Told)
     let changes = changes.map_err(|error| error.to_string())?.inspect_err(|halt| shared.doubt(halt));
     let changes = changes.map_err(|halt| halt.to_string())?;
     let proven = changes.proven_size >= changes.size;
+    let began = told.is_empty();
     for Changed { id, mark, json } in changes.indicators {
+        // After a restart the bucket may hold it already: who watches is not told twice.
+        if began && holds(bucket, &id, &json).await {
+            told.insert(id, (mark, proven));
+            continue;
+        }
         bucket.put(id.as_str(), json.into()).await.map_err(|error| error.to_string())?;
         told.insert(id, (mark, proven));
     }
     Ok(())
+}
+
+/// Whether the bucket says the same of it, and as proven as can be.
+async fn holds(bucket: &kv::Store, id: &str, json: &[u8]) -> bool {
+    let Ok(Some(held)) = bucket.get(id).await else { return false };
+    let parse = |json: &[u8]| serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(json).ok();
+    let (Some(mut held), Some(mut new)) = (parse(&held), parse(json)) else { return false };
+    if held.get("proven_size") != held.get("size") {
+        return false;
+    }
+    for moves_with_the_log in ["size", "proven_size", "known_at"] {
+        held.remove(moves_with_the_log);
+        new.remove(moves_with_the_log);
+    }
+    held == new
 }

@@ -1,4 +1,5 @@
-//! The NATS service `jindo`: endpoint `jindo.status` tells publishers what became of their reports, `jindo.receipt` proves it.
+//! The NATS service `jindo`: endpoint `jindo.status` tells publishers what became of their reports, `jindo.receipt` proves it;
+//! `jindo.progress` and `jindo.entry` ([`answers`]) tell anyone where commitments stand and what an entry says.
 //!
 //! Questions and answers are [`StatusQuestion`], [`StatusAnswer`], [`ReceiptQuestion`] and [`ReceiptAnswer`]; a report is named
 //! by the SHA-256 of its compact JWS.
@@ -10,6 +11,7 @@ use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
+use super::answers::{self, ENTRY_SUBJECT, PROGRESS_SUBJECT};
 use super::rebuild::{Ask, Rebuilt};
 use super::receipts::{self, Name, NoReceipt};
 use super::shared::{Health, Shared};
@@ -32,14 +34,19 @@ pub const REBUILD_SUBJECT: &str = "jindo.rebuild";
 pub async fn serve(link: Link, shared: Shared, stream: String) -> Result<(), StreamError> {
     use async_nats::service::ServiceExt as _;
     let failed = |why: String| StreamError::NoAnswer { what: format!("service {STATUS_SUBJECT}"), why };
-    let service = link.client.service_builder().description("jindo: what became of a report");
+    let service =
+        link.client.service_builder().description("jindo: progress, entries, receipts, what became of a report");
     let service = service.start("jindo", env!("CARGO_PKG_VERSION")).await.map_err(|error| failed(error.to_string()))?;
     let statuses = service.endpoint(STATUS_SUBJECT).await.map_err(|error| failed(error.to_string()))?;
     let receipts = service.endpoint(RECEIPT_SUBJECT).await.map_err(|error| failed(error.to_string()))?;
+    let figures = service.endpoint(PROGRESS_SUBJECT).await.map_err(|error| failed(error.to_string()))?;
+    let entries = service.endpoint(ENTRY_SUBJECT).await.map_err(|error| failed(error.to_string()))?;
     let rebuilds = service.endpoint(REBUILD_SUBJECT).await.map_err(|error| failed(error.to_string()))?;
     tokio::join!(
         serve_status(link, shared.clone(), stream, statuses),
-        serve_receipts(shared.clone(), receipts),
+        serve_each(shared.clone(), receipts, receipt),
+        serve_each(shared.clone(), figures, answers::progress),
+        serve_each(shared.clone(), entries, answers::entry),
         serve_rebuilds(shared, rebuilds),
     );
     Ok(())
@@ -65,18 +72,22 @@ async fn serve_status(link: Link, shared: Shared, stream: String, mut requests: 
     }
 }
 
-async fn serve_receipts(shared: Shared, mut requests: Endpoint) {
+/// The bytes of an answer, or a status and why there is none.
+type Answered = Result<Vec<u8>, (usize, String)>;
+
+/// One question at a time, each answered on a thread that may block.
+async fn serve_each(shared: Shared, mut requests: Endpoint, answer: fn(&Shared, &[u8]) -> Answered) {
     while let Some(request) = requests.next().await {
         if request.message.reply.is_none() {
             continue;
         }
         let (shared, payload) = (shared.clone(), request.message.payload.clone());
-        let answer = tokio::task::spawn_blocking(move || receipt(&shared, &payload)).await;
+        let answer = tokio::task::spawn_blocking(move || answer(&shared, &payload)).await;
         let answer = answer.unwrap_or_else(|_| Err((500, "the ledger could not answer".to_owned())));
         let answer = answer.map(bytes::Bytes::from);
         let answer = answer.map_err(|(code, status)| async_nats::service::error::Error { status, code });
         if let Err(error) = request.respond(answer).await {
-            tracing::debug!(%error, "nobody took the receipt");
+            tracing::debug!(%error, "nobody took the answer");
         }
     }
 }
@@ -104,7 +115,7 @@ async fn serve_rebuilds(shared: Shared, mut requests: Endpoint) {
     }
 }
 
-fn receipt(shared: &Shared, payload: &[u8]) -> Result<Vec<u8>, (usize, String)> {
+fn receipt(shared: &Shared, payload: &[u8]) -> Answered {
     let asked: ReceiptQuestion =
         serde_json::from_slice(payload).map_err(|error| (400, format!("request is malformed: {error}")))?;
     let name = Name::parse(&asked.name)

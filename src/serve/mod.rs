@@ -12,6 +12,7 @@ pub mod live;
 pub mod log;
 mod metrics;
 pub mod openapi;
+pub mod page;
 pub mod problem;
 pub mod query;
 mod resources;

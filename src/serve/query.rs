@@ -211,15 +211,6 @@ fn limit(pairs: &Pairs) -> Result<usize, Problem> {
     })
 }
 
-/// `agency` and `at_least`.
-///
-/// # Errors
-/// [`Problem`].
-pub fn record(pairs: &Pairs) -> Result<(Option<String>, Option<u64>), Problem> {
-    only(pairs, &["agency", "at_least"])?;
-    Ok((value(pairs, "agency").map(str::to_owned), number(pairs, "at_least")?))
-}
-
 /// Which reminders are asked for.
 pub struct WantedReminders {
     /// Of this kind.
@@ -260,6 +251,15 @@ pub(super) fn stream(pairs: &Pairs) -> Result<(Wanted, Option<String>), Problem>
     only(pairs, &["indicator", "last_event_id"])?;
     let ids = value(pairs, "indicator").map(|ids| ids.split(',').map(str::to_owned).collect()).unwrap_or_default();
     Ok((Wanted::new(ids), value(pairs, "last_event_id").map(str::to_owned)))
+}
+
+/// `agency` and `at_least`.
+///
+/// # Errors
+/// [`Problem`].
+pub fn record(pairs: &Pairs) -> Result<(Option<String>, Option<u64>), Problem> {
+    only(pairs, &["agency", "at_least"])?;
+    Ok((value(pairs, "agency").map(str::to_owned), number(pairs, "at_least")?))
 }
 
 /// `agency`.

@@ -30,8 +30,8 @@ use crate::projector::receipts::Name;
 #[derive(Clone)]
 pub(super) struct App {
     pub source: Arc<dyn Source>,
-    pub hub: Hub,
-    pub metrics: Metrics,
+    hub: Hub,
+    metrics: Metrics,
     pub config: Config,
 }
 
@@ -46,6 +46,7 @@ pub(super) type Named = Result<Path<String>, PathRejection>;
 pub(super) fn router(source: Arc<dyn Source>, hub: Hub, config: Config) -> Router {
     let metrics = Metrics::new(&*source, &hub);
     let router = Router::new()
+        .merge(super::page::routes(source.clone()))
         .route("/v1/indicators/{id}", get(indicator))
         .route("/v1/records/{id}", get(records))
         .route("/v1/reminders", get(reminders))

@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use prometheus_client::registry::Registry as Metrics;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -302,7 +301,7 @@ pub trait Source: Send + Sync + 'static {
     /// The newest reminders, oldest of them first.
     fn reminders(&self) -> std::sync::Arc<Vec<Reminder>>;
     /// Registers what an operator watches of it.
-    fn measure(&self, registry: &mut Metrics);
+    fn measure(&self, registry: &mut prometheus_client::registry::Registry);
     /// The exact bytes of an entry.
     ///
     /// # Errors

@@ -88,7 +88,7 @@ const SHARED: [&str; 3] = ["ledger.report.>", "ledger.govern.>", "jindo.>"];
 const ASKED: &str = "jindo.>";
 
 /// What a dashboard asks to get and watch keys of the bucket.
-const BUCKET: [&str; 9] = [
+const BUCKET: [&str; 10] = [
     "$JS.API.INFO",
     "$JS.API.STREAM.INFO.KV_PROGRESS",
     "$JS.API.STREAM.MSG.GET.KV_PROGRESS",
@@ -96,6 +96,8 @@ const BUCKET: [&str; 9] = [
     "$JS.API.DIRECT.GET.KV_PROGRESS.>",
     "$JS.API.CONSUMER.CREATE.KV_PROGRESS",
     "$JS.API.CONSUMER.CREATE.KV_PROGRESS.>",
+    // nats-py asks how far its own consumer is before it watches.
+    "$JS.API.CONSUMER.INFO.KV_PROGRESS.>",
     "$JS.API.CONSUMER.DELETE.KV_PROGRESS.>",
     "$JS.FC.KV_PROGRESS.>",
 ];

@@ -122,6 +122,11 @@ impl Ledger {
         Ledger::start(folder, &args)
     }
 
+    /// `jindo up` again on the address that it had.
+    pub fn up_at(folder: &Folder, http: &str) -> Ledger {
+        Ledger::start(folder, &["up", "--http", http, "--nats-port", "-1"])
+    }
+
     /// `jindo up` on free ports, in an environment with this added.
     pub fn up_in(folder: &Folder, environment: &[(&str, &str)]) -> Ledger {
         let (child, errors) = spawn(folder, &["up", "--http", "127.0.0.1:0", "--nats-port", "-1"], environment);

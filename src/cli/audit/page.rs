@@ -3,8 +3,8 @@
 use crate::audit::report::{Finding, Key, Report};
 use crate::catalogue::units;
 use crate::cli::Context;
-use crate::cli::lang::Lang;
 use crate::cli::table::{Style, Table, cell, harmless};
+use crate::event::lang::Lang;
 use crate::event::{Amount, Time};
 use crate::limits::WITHHELD_TOLD_MAX;
 

@@ -57,10 +57,10 @@ pub(super) fn refuse(checked: &Checked, context: &Context) -> anyhow::Result<()>
     let (rows, faulty) = (checked.rows, checked.faulty());
     out::text(&fault_table(&checked.faults, context))?;
     let what = match context.lang {
-        super::super::lang::Lang::Ko => format!(
+        crate::event::lang::Lang::Ko => format!(
             "{rows}행 가운데 {faulty}행에 문제가 있어 아무것도 보내지 않았습니다.\n  할 일: 고쳐서 다시 하거나, --skip-faulty로 나머지만 보내세요. --errors FILE에 전부 적힙니다."
         ),
-        super::super::lang::Lang::En => format!(
+        crate::event::lang::Lang::En => format!(
             "{faulty} of {rows} rows are faulty; nothing was sent.\n  next: correct them, or send the others with --skip-faulty; --errors FILE lists them all"
         ),
     };
@@ -102,10 +102,10 @@ pub(super) fn dry_run(
     let span = checked.span.map(|(from, to)| format!(" · {} – {}", from.day(), to.day())).unwrap_or_default();
     let (rows, sound, faulty) = (checked.rows, checked.sound, checked.faulty());
     out::text(&match lang {
-        super::super::lang::Lang::Ko => {
+        crate::event::lang::Lang::Ko => {
             format!("{rows}행: 정상 {sound}, 문제 {faulty}{span}. 아무것도 보내지 않았습니다.")
         }
-        super::super::lang::Lang::En => format!("{rows} rows: {sound} sound, {faulty} faulty{span}. Nothing was sent."),
+        crate::event::lang::Lang::En => format!("{rows} rows: {sound} sound, {faulty} faulty{span}. Nothing was sent."),
     })
 }
 

@@ -8,9 +8,9 @@ use crate::store::progress::view::{FigureView, IndicatorView, SplitView, TargetV
 use crate::store::progress::word;
 
 use super::super::Context;
-use super::super::lang::Lang;
 use super::super::table::{Style, Table, cell, harmless};
 use super::{due, figure, footer, last, status};
+use crate::event::lang::Lang;
 
 /// Width of the labels, in columns.
 const LABEL: usize = 14;
@@ -35,15 +35,6 @@ impl Page<'_> {
     fn table(&mut self, table: &Table) {
         self.text.push_str(&table.render(self.context.width, self.context.colour));
     }
-}
-
-/// A point on a line is no report: its fraction tells nothing once the number is large.
-fn rounded(expected: Amount) -> Amount {
-    let whole = Amount::from_int(1).millionths();
-    if expected.millionths().abs() < whole * 100 {
-        return expected;
-    }
-    Amount::from_millionths(expected.millionths() / whole * whole)
 }
 
 /// The word of a status code, as the view has it for the status itself.
@@ -106,7 +97,7 @@ fn figures(page: &mut Page<'_>, view: &IndicatorView, lang: Lang) {
     let word = lang.of(&view.status.text).to_owned();
     let mut said = word;
     if let Some(expected) = view.status.expected {
-        let expected = lang.of(&units::say(rounded(expected), view.unit.as_ref(), false)).to_owned();
+        let expected = lang.of(&units::say(units::rounded(expected), view.unit.as_ref(), false)).to_owned();
         let _ = write!(said, " · {} {expected}", lang.pick("오늘 기대값", "expected by now"));
     }
     if let Some(ratio) = view.status.ratio {

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::{does_not_hold, moment, no_log};
 use crate::cli::exit::Exit;
-use crate::cli::lang::Lang;
 use crate::cli::table::harmless_lines;
 use crate::cli::{Context, out};
+use crate::event::lang::Lang;
 use crate::log::checkpoint::Head;
 use crate::log::fork::{Fork, ForkFault, Forked};
 use crate::log::note::VerifierKey;

@@ -1,4 +1,5 @@
-//! Korean or English: chosen by `--lang`, else by the locale. Never changes what is published, only what is said.
+//! Korean or English: on the command line by `--lang` or the locale, on the page by address or browser. Never changes what is
+//! published, only what is said.
 
 use crate::event::Text;
 
