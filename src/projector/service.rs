@@ -72,12 +72,11 @@ async fn serve_status(link: Link, shared: Shared, stream: String, mut requests: 
     }
 }
 
+/// The bytes of an answer, or a status and why there is none.
+type Answered = Result<Vec<u8>, (usize, String)>;
+
 /// One question at a time, each answered on a thread that may block.
-async fn serve_each(
-    shared: Shared,
-    mut requests: Endpoint,
-    answer: fn(&Shared, &[u8]) -> Result<Vec<u8>, (usize, String)>,
-) {
+async fn serve_each(shared: Shared, mut requests: Endpoint, answer: fn(&Shared, &[u8]) -> Answered) {
     while let Some(request) = requests.next().await {
         if request.message.reply.is_none() {
             continue;
@@ -116,7 +115,7 @@ async fn serve_rebuilds(shared: Shared, mut requests: Endpoint) {
     }
 }
 
-fn receipt(shared: &Shared, payload: &[u8]) -> Result<Vec<u8>, (usize, String)> {
+fn receipt(shared: &Shared, payload: &[u8]) -> Answered {
     let asked: ReceiptQuestion =
         serde_json::from_slice(payload).map_err(|error| (400, format!("request is malformed: {error}")))?;
     let name = Name::parse(&asked.name)

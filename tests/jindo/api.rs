@@ -28,6 +28,8 @@ fn schemathesis_finds_no_difference_from_the_document() {
     command.args(["-m", "schemathesis.cli", "--config-file"]).arg(config).args(["run"]);
     command.arg(format!("{}/openapi.json", ledger.http));
     command.args(["--phases", "examples,coverage,fuzzing", "--max-examples", "6", "--workers", "2", "--no-color"]);
+    // An answer without an end: `e2e_follow` holds it to its word.
+    command.args(["--exclude-path", "/v1/stream"]);
     command.args(["--continue-on-failure", "--request-timeout", "30", "--suppress-health-check", "all"]);
     let child = command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
     let (mut child, end) = (Guard(child), Instant::now() + RUN);
@@ -40,7 +42,7 @@ fn schemathesis_finds_no_difference_from_the_document() {
     };
     let said = std::fs::read_to_string(&out).unwrap();
     assert!(status.success(), "{said}");
-    // It does not ask for the document itself.
-    let paths = jindo::serve::openapi::document()["paths"].as_object().unwrap().len() - 1;
+    // Neither is the document itself asked for.
+    let paths = jindo::serve::openapi::document()["paths"].as_object().unwrap().len() - 2;
     assert!(said.contains(&format!("Tested: {paths}")), "{said}");
 }
