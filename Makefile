@@ -1,6 +1,6 @@
 # make up: the whole ledger on this machine. make test: everything that must hold. Tools it fetches go to .cache.
 
-.PHONY: up build test bench fmt lint deny needs nats-server python witness schemathesis go promtool browser clean
+.PHONY: up build test bench fmt lint deny needs nats-server python witness schemathesis go promtool asyncapi browser clean
 .DEFAULT_GOAL := build
 
 # `make up ARGS="--http 127.0.0.1:8080"`
@@ -10,7 +10,7 @@ up: build nats-server
 build: needs
 	cargo build --release --locked
 
-test: needs lint deny nats-server python witness schemathesis go promtool browser
+test: needs lint deny nats-server python witness schemathesis go promtool asyncapi browser
 	@if cargo nextest --version >/dev/null 2>&1; then \
 		cargo nextest run --locked --no-fail-fast && cargo test --locked --doc; \
 	else \
@@ -55,6 +55,9 @@ schemathesis:
 
 go:
 	@sh deploy/setup.sh go
+
+asyncapi:
+	@sh deploy/setup.sh asyncapi
 
 promtool:
 	@sh deploy/setup.sh promtool

@@ -1,7 +1,7 @@
 #!/bin/sh
 # What a machine needs for jindo, one part at a time: needs | nats-server | cargo-deny | python | witness |
-# schemathesis | go | promtool | browser. Each does nothing where it is done already, and says in one line what is missing.
-# Writes to .cache only; never touches a running service.
+# schemathesis | go | promtool | asyncapi | browser. Each does nothing where it is done already, and says in one line what is
+# missing. Writes to .cache only; never touches a running service.
 set -eu
 cd "$(dirname "$0")/.."
 cache=.cache
@@ -137,6 +137,18 @@ browser() {
     grep -q "axe v4.12.1" "$cache/axe.min.js" 2>/dev/null || fetch axe-playwright-python axe.min.js
 }
 
+# AsyncAPI's own JSON Schema: tests hold schemas/asyncapi.yaml against it.
+asyncapi() {
+    [ -e "$cache/asyncapi-3.0.0.json" ] && return
+    have npm || apt_get npm || fail "npm is missing, to fetch AsyncAPI's schema: install npm"
+    rm -rf "$cache/npm" && mkdir -p "$cache/npm"
+    (cd "$cache/npm" && npm pack --silent @asyncapi/specs@6.8.1 >/dev/null && tar xzf asyncapi-specs-6.8.1.tgz) ||
+        fail "@asyncapi/specs could not be fetched"
+    mv "$cache/npm/package/schemas/3.0.0.json" "$cache/asyncapi-3.0.0.json"
+    rm -rf "$cache/npm"
+    echo "setup: $cache/asyncapi-3.0.0.json"
+}
+
 case "${1:-}" in
 needs) needs ;;
 nats-server) nats_server ;;
@@ -146,6 +158,7 @@ witness) witness ;;
 schemathesis) schemathesis ;;
 go) go_tools ;;
 promtool) prom_tool ;;
+asyncapi) asyncapi ;;
 browser) browser ;;
-*) fail "give one of: needs nats-server cargo-deny python witness schemathesis go promtool browser" ;;
+*) fail "give one of: needs nats-server cargo-deny python witness schemathesis go promtool asyncapi browser" ;;
 esac

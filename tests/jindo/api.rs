@@ -27,7 +27,9 @@ fn schemathesis_finds_no_difference_from_the_document() {
     command.env("PYTHONPATH", packages).env("PYTHONDONTWRITEBYTECODE", "1").current_dir(out.parent().unwrap());
     command.args(["-m", "schemathesis.cli", "--config-file"]).arg(config).args(["run"]);
     command.arg(format!("{}/openapi.json", ledger.http));
-    command.args(["--phases", "examples,coverage,fuzzing", "--max-examples", "6", "--workers", "2", "--no-color"]);
+    command.args(["--phases", "examples,coverage,fuzzing", "--max-examples", "6", "--no-color"]);
+    // One worker: in Python 3.11 two threads that parse source at once may trip over each other (CPython issue 106905).
+    command.args(["--workers", "1"]);
     // An answer without an end: `e2e_follow` holds it to its word.
     command.args(["--exclude-path", "/v1/stream"]);
     command.args(["--continue-on-failure", "--request-timeout", "30", "--suppress-health-check", "all"]);

@@ -5,6 +5,7 @@ mod abuse;
 mod admission;
 mod api;
 mod asof;
+mod asyncapi;
 mod audit;
 mod audit_files;
 mod audit_receipts;
