@@ -3,6 +3,8 @@
 //! Two passes: the first finds what was corrected and retracted, the second writes. Memory holds those and the ids
 //! written, never the events.
 
+mod package;
+
 use std::collections::{HashMap, HashSet};
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -27,13 +29,14 @@ Examples:
   jindo export charger.installed --agency keco --out keco.csv
   jindo export --indicator ev-chargers --format ndjson > ev.ndjson
   jindo export rnd.disbursed --log ./copy/log --all
+  jindo export --package ./2026-11                   indicators, their lines and all events that stand, described
 
 Columns: id, time, subject, the fields of the type, then notes that an import leaves out: _agency, _index, _recorded,
 _state. Corrections are applied and retracted events left out, unless --all is given. Text that a spreadsheet would run as
 a formula gets an apostrophe before it, which an import takes off again. Texts withheld by law stand as █, and _state says so.")]
 pub struct Args {
     /// Event type; its version may be left out
-    #[arg(value_name = "TYPE", required_unless_present = "indicator")]
+    #[arg(value_name = "TYPE", required_unless_present_any = ["indicator", "package"])]
     kind: Option<String>,
     /// Events that move this indicator
     #[arg(long, value_name = "ID")]
@@ -53,6 +56,9 @@ pub struct Args {
     /// Every version, with what became of it
     #[arg(long)]
     all: bool,
+    /// A Frictionless data package of everything, into a new folder; the ledger must run
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["kind", "indicator", "agency", "format", "out", "all"])]
+    package: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -76,6 +82,9 @@ type Fates = HashMap<(String, Uuid), Fate>;
 /// No log, an unknown type or indicator, a file that cannot be written.
 pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let log = journal::open(&journal::folder(args.log.as_deref(), context))?;
+    if let Some(folder) = &args.package {
+        return package::run(folder, &log, &fates(&log)?, context);
+    }
     let format = args.format.unwrap_or(if context.json { Format::Ndjson } else { Format::Csv });
     let types = types(&args, &log, format)?;
     let fates = fates(&log)?;

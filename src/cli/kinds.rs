@@ -62,6 +62,14 @@ pub fn reportable(name: &str) -> anyhow::Result<Schema> {
     Ok(schema)
 }
 
+/// Types whose events are rows of an export: what agencies report, with corrections and retractions applied to it.
+#[must_use]
+pub fn reportable_types() -> Vec<String> {
+    let applied = ["report.corrected.v1", "report.retracted.v1"];
+    let kinds = embedded().iter().map(|(kind, _)| (*kind).to_owned());
+    kinds.filter(|kind| !is_governance(kind) && !applied.contains(&kind.as_str())).collect()
+}
+
 /// Whether a type changes what was promised.
 #[must_use]
 pub fn is_governance(kind: &str) -> bool {

@@ -106,3 +106,66 @@ fn one_bad_row_does_not_keep_the_others_out() {
     let (exit, told) = folder.json(&[&import[..], &["--dry-run"]].concat());
     assert_eq!((exit, &told["faulty"], &told["faults"][0]["row"]), (1, &json!(1), &json!(2)), "{told}");
 }
+
+/// A package describes itself, and what it holds of an agency imports again into another ledger with the same figures.
+#[test]
+fn a_data_package_is_whole_and_imports_again() {
+    let (folder, again) = (Folder::new(), Folder::new());
+    let ledger = Ledger::up(&folder);
+    let file = folder.beside("chargers.csv");
+    let rows: String = (0..40)
+        .map(|row| format!("C{row},{},fast,2026-0{}-11,{}\n", [11, 26][row % 2], 1 + row % 6, 1 + row % 3))
+        .collect();
+    std::fs::write(&file, format!("관리번호,region,class,time,count\n{rows}")).unwrap();
+    let import =
+        ["import", file.to_str().unwrap(), "--type", "charger.installed", "--agency", "keco", "--key", "관리번호"];
+    assert!(folder.run(&import).status.success());
+    let (exit, told) = folder.json(&[
+        "report",
+        "charger.installed",
+        "--agency",
+        "keco",
+        "region=11",
+        "class=fast",
+        "count=900",
+        "remark==SUM(1)",
+    ]);
+    assert_eq!(exit, 0, "{told}");
+    let size = ledger.settled();
+    let package = folder.beside("package");
+    let (exit, told) = folder.json(&["export", "--package", package.to_str().unwrap()]);
+    assert_eq!((exit, &told["size"]), (0, &serde_json::json!(size)), "{told}");
+    let described: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(package.join("datapackage.json")).unwrap()).unwrap();
+    let resources = described["resources"].as_array().unwrap();
+    for resource in resources {
+        let bytes = std::fs::read(package.join(resource["path"].as_str().unwrap())).unwrap();
+        let digest = jindo::sign::hex::encode(&jindo::sign::hex::sha256(&bytes));
+        assert_eq!(
+            (resource["bytes"].as_u64(), &resource["hash"]),
+            (Some(bytes.len() as u64), &serde_json::json!(format!("sha256:{digest}")))
+        );
+        let mut table = csv::Reader::from_reader(bytes.as_slice());
+        let named: Vec<_> =
+            resource["schema"]["fields"].as_array().unwrap().iter().map(|field| &field["name"]).collect();
+        assert_eq!(table.headers().unwrap().iter().collect::<Vec<_>>(), named);
+        assert!(table.records().map(Result::unwrap).count() > 0, "{resource}");
+    }
+    let names: Vec<_> = resources.iter().map(|resource| resource["name"].as_str().unwrap()).collect();
+    assert!(["indicators", "series", "keco-charger.installed.v1"].iter().all(|name| names.contains(name)), "{names:?}");
+    assert_ne!(
+        folder.run(&["export", "--package", package.to_str().unwrap()]).status.code(),
+        Some(0),
+        "never over another"
+    );
+    let known = ledger.indicator("ev-chargers");
+    let other = Ledger::up(&again);
+    let events = package.join("events/keco/charger.installed.v1.csv");
+    let out = again.run(&["import", events.to_str().unwrap(), "--type", "charger.installed", "--agency", "keco"]);
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    other.settled();
+    let imported = other.indicator("ev-chargers");
+    for part in ["figure", "splits", "parts"] {
+        assert_eq!(imported[part], known[part], "{part}");
+    }
+}
