@@ -100,3 +100,18 @@ impl TestNats {
         self.dir.path().join("nats")
     }
 }
+
+/// Makes a stream where one of its name was deleted just now: nats-server answers that before its files are gone, and cannot
+/// make another one until they are (error 10049).
+pub async fn again<T, F: Future<Output = Result<T, stream::StreamError>>>(make: impl Fn() -> F) -> T {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        match make().await {
+            Ok(made) => return made,
+            Err(stream::StreamError::Api { code: 10_049, .. }) if tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            Err(error) => panic!("the stream is not made anew: {error}"),
+        }
+    }
+}

@@ -14,7 +14,7 @@ use jindo::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::nats::{PATIENCE, TestNats};
+use crate::nats::{PATIENCE, TestNats, again};
 use crate::stream::publish_raw;
 
 const SUBJECT: &str = "ledger.report.keco.charger.installed.v1";
@@ -112,7 +112,7 @@ impl House {
     /// The stream is deleted and another one made under its name, with `count` messages from the first sequence on.
     async fn replace(&mut self, stream: &str, count: usize) {
         self.link.api(&format!("STREAM.DELETE.{stream}"), &Value::Null).await.unwrap();
-        declare(&self.link, stream, 1, 1).await.unwrap();
+        again(|| declare(&self.link, stream, 1, 1)).await;
         self.say(stream, count).await;
     }
 }

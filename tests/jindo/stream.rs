@@ -13,7 +13,7 @@ use jindo::{
 };
 use serde_json::json;
 
-use crate::nats::{PATIENCE, TestNats};
+use crate::nats::{PATIENCE, TestNats, again};
 
 const STREAM: &str = "LEDGER_1";
 const SUBJECT: &str = "ledger.report.keco.charger.installed.v1";
@@ -217,7 +217,8 @@ async fn holes_lost_ends_and_other_streams_are_findings() {
     let mut reader = Reader::open(link.clone(), STREAM, 11, Some(&created)).await.unwrap();
     assert!(reader.next_batch(1, 1, Duration::from_millis(50)).await.unwrap().is_empty());
     link.api(&format!("STREAM.DELETE.{STREAM}"), &json!(null)).await.unwrap();
-    link.api(&format!("STREAM.CREATE.{STREAM}"), &declare::declaration(STREAM, 11, 1)).await.unwrap();
+    let (create, declaration) = (format!("STREAM.CREATE.{STREAM}"), declare::declaration(STREAM, 11, 1));
+    again(|| link.api(&create, &declaration)).await;
     append(&link, STREAM, &numbered(1)).await[0].clone().unwrap();
     let deadline = tokio::time::Instant::now() + PATIENCE;
     let error = loop {
