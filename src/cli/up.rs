@@ -93,7 +93,8 @@ async fn up(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let watch = witnesses::read(args.witnesses.as_deref(), data)?;
     let core = open(data)?;
     let own = own_users(data, &plan)?;
-    let server = nats(args, data, users::users(&own, &core.registry())).await?;
+    let users = users::users(&own, &core.registry());
+    let server = nats(args, data, users.clone()).await?;
     let operator = key_of(&data.join("keys"), "operator")?;
     let link = operator_link(&server.url, &operator, "jindo projector").await?;
     let found = stream_of(&link, &core, None, Some(1)).await?;
@@ -128,7 +129,7 @@ async fn up(args: &Args, context: &Context) -> anyhow::Result<Exit> {
                 plan.demo.then(|| tokio::spawn(demo::play(data.clone(), running.clone(), projector.shared.clone())));
             tokio::select! {
                 () = ended.wait() => {}
-                () = users::follow(&server, &own, &projector.shared) => {}
+                () = users::follow(&server, &own, users, &projector.shared) => {}
             }
             demo
         }

@@ -18,17 +18,17 @@ pub fn users(own: &[AgencyUser], registry: &Registry) -> Vec<AgencyUser> {
     users
 }
 
-/// Has the server follow the registry; ends never.
-pub async fn follow(server: &Server, own: &[AgencyUser], shared: &Shared) {
+/// Has the server, which knows `told`, follow the registry; ends never. Told only what changed: a reload cuts off who is just
+/// connecting.
+pub async fn follow(server: &Server, own: &[AgencyUser], mut told: Vec<AgencyUser>, shared: &Shared) {
     let mut sizes = shared.sizes();
-    let mut told = None;
     loop {
         sizes.mark_unchanged();
         let now = users(own, &shared.registry());
-        if told.as_ref() != Some(&now) {
+        if told != now {
             let users = now.clone();
             match server.reload(move |config| config.agencies = users) {
-                Ok(()) => told = Some(now),
+                Ok(()) => told = now,
                 Err(error) => tracing::warn!(%error, "nats-server does not know the newest keys yet"),
             }
         }
