@@ -38,32 +38,8 @@ bench: needs nats-server
 fmt:
 	cargo fmt
 
-needs:
-	@sh deploy/setup.sh needs
-
-nats-server:
-	@sh deploy/setup.sh nats-server
-
-python:
-	@sh deploy/setup.sh python
-
-witness:
-	@sh deploy/setup.sh witness
-
-schemathesis:
-	@sh deploy/setup.sh schemathesis
-
-go:
-	@sh deploy/setup.sh go
-
-asyncapi:
-	@sh deploy/setup.sh asyncapi
-
-promtool:
-	@sh deploy/setup.sh promtool
-
-browser:
-	@sh deploy/setup.sh browser
+needs nats-server python witness schemathesis go promtool asyncapi browser:
+	@sh deploy/setup.sh $@
 
 clean:
 	cargo clean
