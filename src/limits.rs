@@ -349,6 +349,9 @@ pub const IMPORT_FILE_BYTES_MAX: u64 = 512 * 1024 * 1024;
 pub const HTTP_HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Pause after a connection could not be accepted: without it a full descriptor table would spin.
 pub const ACCEPT_PAUSE_MS: u64 = 50;
+/// Keys of one agency that the nats-server of `jindo up` knows, the newest: one for each program that reports. Without an end, an
+/// agency could make the configuration too large to load.
+pub const NATS_KEYS_PER_AGENCY_MAX: usize = 64;
 /// Least time between two events of `/v1/stream`: twenty a second is live for people, and a thousand followers of a flood of
 /// reports cost no more. The first change after a pause is told at once.
 pub const FOLLOW_EVERY_MS: u64 = 50;

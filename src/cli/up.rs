@@ -17,9 +17,11 @@ use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
+use self::users::Users;
 use super::Context;
 use super::exit::{Exit, could, file};
 use super::ledger::Running;
+use crate::event::subject::OWN_KEYS;
 use crate::log::publish::Fence;
 use crate::projector::beat::{Beat, ReadKeys};
 use crate::projector::bootstrap::{BootstrapError, key_of, log_keys};
@@ -92,9 +94,9 @@ async fn up(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let plan = found::Plan::read(args)?;
     let watch = witnesses::read(args.witnesses.as_deref(), data)?;
     let core = open(data)?;
-    let own = own_users(data, &plan)?;
-    let users = users::users(&own, &core.registry());
-    let server = nats(args, data, users.clone()).await?;
+    let users = known_users(data, &plan)?;
+    let told = users.of(&core.registry());
+    let server = nats(args, data, told.clone()).await?;
     let operator = key_of(&data.join("keys"), "operator")?;
     let link = operator_link(&server.url, &operator, "jindo projector").await?;
     let found = stream_of(&link, &core, None, Some(1)).await?;
@@ -129,7 +131,7 @@ async fn up(args: &Args, context: &Context) -> anyhow::Result<Exit> {
                 plan.demo.then(|| tokio::spawn(demo::play(data.clone(), running.clone(), projector.shared.clone())));
             tokio::select! {
                 () = ended.wait() => {}
-                () = users::follow(&server, &own, users, &projector.shared) => {}
+                () = users.follow(&server, told, &projector.shared) => {}
             }
             demo
         }
@@ -218,13 +220,13 @@ pub(super) fn open(data: &Path) -> anyhow::Result<Core> {
     })?)
 }
 
-/// The catalogue's agencies, with the key each has in the folder.
-fn own_users(data: &Path, plan: &found::Plan) -> anyhow::Result<Vec<AgencyUser>> {
+/// Who has a key in the folder.
+fn known_users(data: &Path, plan: &found::Plan) -> anyhow::Result<Users> {
     let keys = data.join("keys");
-    let user = |agency: &str| -> anyhow::Result<AgencyUser> {
-        Ok(AgencyUser { agency: agency.to_owned(), key: key_of(&keys, agency)?.public().to_owned() })
-    };
-    plan.agencies().map(user).collect()
+    let public = |name: &str| key_of(&keys, name).map(|pair| pair.public().to_owned());
+    let own = plan.agencies().map(|agency| Ok(AgencyUser { agency: agency.to_owned(), key: public(agency)? }));
+    let own = own.collect::<Result<_, BootstrapError>>()?;
+    Ok(Users { own, kept: OWN_KEYS.map(public).into_iter().collect::<Result<_, _>>()? })
 }
 
 async fn nats(args: &Args, data: &Path, agencies: Vec<AgencyUser>) -> anyhow::Result<Server> {

@@ -252,3 +252,20 @@ fn an_added_key_reports_at_once_and_a_revoked_one_no_more() {
     ledger.settled();
     assert_eq!(ledger.indicator("ev-chargers")["figure"]["value"], 7);
 }
+
+/// An agency may register any key as its own, and with them it must not keep the server from starting.
+#[test]
+fn no_key_that_an_agency_registers_keeps_nats_from_starting() {
+    let folder = Folder::new();
+    let ledger = Ledger::up(&folder);
+    for kept in ["dashboard", "announcer", "operator"] {
+        let key = folder.key(kept).public().to_owned();
+        assert!(folder.run(&["key", "add", &key, "--of", "keco", "--agency", "keco"]).status.success(), "{kept}");
+    }
+    let size = ledger.proven();
+    assert!(ledger.terminate().success());
+    let ledger = Ledger::up(&folder);
+    assert_eq!(ledger.proven(), size);
+    let report = ["report", "charger.installed", "--agency", "keco", "region=11", "class=fast", "count=3"];
+    assert_eq!(folder.json(&report).0, 0);
+}
