@@ -2,11 +2,10 @@
 
 use serde::Deserialize;
 
+use super::as_of::NoMoment;
 use super::halt::Halt;
 use super::shared::Shared;
-use crate::event::{Day, Time};
-use crate::store::moment::At;
-use crate::store::progress::{self, Moment};
+use crate::event::Day;
 
 /// Where progress is asked for.
 pub const PROGRESS_SUBJECT: &str = "jindo.progress";
@@ -53,32 +52,16 @@ fn unreadable(shared: &Shared, met: impl Into<Halt>) -> Refusal {
 /// 400 malformed, 404 no such indicator, 425 not folded yet, 500.
 pub fn progress(shared: &Shared, payload: &[u8]) -> Result<Vec<u8>, Refusal> {
     let question = if payload.is_empty() { ProgressQuestion::default() } else { asked(payload)? };
-    let shown = shared.shown();
-    let size = question.known_at.unwrap_or(shown.size());
-    if size > shown.size() {
-        return Err((425, format!("{size} entries are not folded yet, {} are", shown.size())));
-    }
-    let log = shared.log();
-    let known_at = size.checked_sub(1).map(|last| log.recorded(last)).transpose();
-    let moment = Moment {
-        as_of: question.as_of.unwrap_or_else(|| Time::now().day()),
-        size,
-        proven_size: shared.proven_size().min(size),
-        known_at: known_at.map_err(|fault| unreadable(shared, fault))?,
-    };
-    let registry = shared.registry_at(size).map_err(|halt| unreadable(shared, halt))?;
-    let forecasts = shared.reader().forecasts_until(size).map_err(|doubt| unreadable(shared, doubt))?;
-    let source = At::with_log(shown.view, moment, &log, &registry);
+    let then = shared.as_of(question.as_of, question.known_at).map_err(|error| match error {
+        NoMoment::NotYet { .. } => (425, error.to_string()),
+        NoMoment::Halt(halt) => unreadable(shared, halt),
+    })?;
     let json = match &question.indicator {
-        None => {
-            let view = progress::all(&registry, &source, &forecasts, moment);
-            serde_json::to_vec(&view.map_err(|doubt| unreadable(shared, doubt))?)
-        }
+        None => serde_json::to_vec(&then.all().map_err(|doubt| unreadable(shared, doubt))?),
         Some(id) => {
-            let state = registry.indicators.get(id.as_str());
+            let state = then.registry.indicators.get(id.as_str());
             let state = state.ok_or_else(|| (404, format!("there is no indicator '{id}'")))?;
-            let view = progress::indicator(&registry, state, &source, &forecasts, moment);
-            serde_json::to_vec(&view.map_err(|doubt| unreadable(shared, doubt))?)
+            serde_json::to_vec(&then.one(state).map_err(|doubt| unreadable(shared, doubt))?)
         }
     };
     json.map_err(|error| (500, error.to_string()))

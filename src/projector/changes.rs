@@ -2,14 +2,13 @@
 //!
 //! Everything of one answer is of one commit: the figures, and the registry they are read with.
 
+use super::as_of::AsOf;
 use super::halt::Halt;
 use super::shared::Shared;
 use crate::catalogue::registry::IndicatorState;
 use crate::event::{Day, Time};
 use crate::fold::rows::{Doubt, GovernanceRow};
-use crate::store::View;
-use crate::store::moment::At;
-use crate::store::progress::{self, Moment};
+use crate::store::progress::Moment;
 
 /// Grows with every change of an indicator.
 pub type Mark = u64;
@@ -48,21 +47,16 @@ pub struct Changed {
 /// # Errors
 /// [`Halt`]: a doubt about the store.
 pub fn changes(shared: &Shared, today: Day, told: impl Fn(&str, Mark, bool) -> bool) -> Result<Changes, Halt> {
-    let shown = shared.shown();
-    let (size, view, registry) = (shown.size(), shown.view, shown.registry);
-    let proven_size = shared.proven_size().min(size);
-    let known_at = size.checked_sub(1).map(|last| shared.log().recorded(last)).transpose()?;
-    let moment = Moment { as_of: today, size, proven_size, known_at };
-    let forecasts = shared.reader().forecasts_until(size)?;
+    let now = shared.now(today)?;
+    let (registry, Moment { size, proven_size, known_at, .. }) = (&now.registry, now.moment);
     let mut indicators = Vec::new();
     for state in registry.indicators_by_row() {
         let id = state.definition().id.as_str();
-        let mark = mark(&view, state, id, size, &forecasts);
+        let mark = mark(&now, state, id);
         if told(id, mark, proven_size >= size) {
             continue;
         }
-        let view = progress::indicator(&registry, state, &At::new(view.clone(), moment), &forecasts, moment)?;
-        let json = serde_json::to_vec(&view).map_err(|error| Doubt(error.to_string()))?;
+        let json = serde_json::to_vec(&now.one(state)?).map_err(|error| Doubt(error.to_string()))?;
         indicators.push(Changed { id: id.to_owned(), mark, json });
     }
     let (origin, simulated) = (registry.origin.clone(), registry.simulated);
@@ -74,12 +68,10 @@ struct About {
     indicator: String,
 }
 
-fn mark(view: &View, state: &IndicatorState, id: &str, size: u64, forecasts: &[GovernanceRow]) -> Mark {
-    let moves: u64 = view.series_with_prefix(&format!("{id}/")).iter().map(|(_, series)| series.moves).sum();
+fn mark(now: &AsOf, state: &IndicatorState, id: &str) -> Mark {
+    let moves: u64 = now.view.series_with_prefix(&format!("{id}/")).iter().map(|(_, series)| series.moves).sum();
     let targets: usize = state.targets.values().map(Vec::len).sum();
-    let about = |row: &&GovernanceRow| {
-        row.index < size && serde_json::from_str(&row.data).is_ok_and(|about: About| about.indicator == id)
-    };
-    let forecasts = forecasts.iter().filter(about).count();
+    let about = |row: &&GovernanceRow| serde_json::from_str(&row.data).is_ok_and(|about: About| about.indicator == id);
+    let forecasts = now.forecasts.iter().filter(about).count();
     moves + (targets + state.versions.len() + state.owners.len() + state.interpretations.len() + forecasts) as u64
 }

@@ -11,11 +11,13 @@
 //! - [`receipts`] gives proofs of single entries.
 //! - [`replay`] folds a log with its own verdicts; [`rebuild`] does so beside the live store and lets the new one take over.
 //! - [`recover`] starts the next stream where the one there is lost acknowledged messages.
-//! - [`run`] joins reader and core; [`shared`] is what readers hold; [`changes`] says what there is to tell,
+//! - [`run`] joins reader and core; [`shared`] is what readers hold; [`as_of`] reads it at any moment;
+//!   [`changes`] says what there is to tell,
 //!   [`announce`] tells it to the key-value bucket; [`service`] answers publishers and, with [`answers`], whoever asks; [`meters`] counts for the operator, [`remind`] tells what is due. Nothing here serves HTTP.
 
 pub mod announce;
 pub mod answers;
+pub mod as_of;
 pub mod beat;
 pub mod bootstrap;
 pub mod changes;

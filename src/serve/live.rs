@@ -24,15 +24,14 @@ use crate::event::{Day, Event, Text, Time, envelope};
 use crate::fold::lookup::signature_key;
 use crate::fold::rows::{Ordinal, Record, Rows as _};
 use crate::log::entry::{Entry, Verdict};
+use crate::projector::as_of::{AsOf, NoMoment};
 use crate::projector::changes::{Changes, Mark, changes};
 use crate::projector::halt::Halt;
 use crate::projector::receipts::{self, Name, NoReceipt};
 use crate::projector::remind::Reminder;
 use crate::projector::{Health as Running, Shared};
-use crate::store::moment::At;
+use crate::store::Reader;
 use crate::store::progress::view::{AgencyView, IndicatorView, IndicatorsView};
-use crate::store::progress::{self, Moment};
-use crate::store::{Reader, View};
 
 /// The running ledger.
 #[derive(Clone)]
@@ -60,10 +59,7 @@ impl Opened {
 
 /// An indicator at a moment, with what it was read from.
 struct Held {
-    reader: Reader,
-    view: View,
-    registry: Arc<Registry>,
-    moment: Moment,
+    then: AsOf,
     indicator: IndicatorView,
 }
 
@@ -91,43 +87,25 @@ impl Live {
         broken(met)
     }
 
-    fn moment(&self, ask: Ask) -> Result<Moment, SourceError> {
-        let size_now = self.shared.reader().position().size;
+    fn as_of(&self, ask: Ask) -> Result<AsOf, SourceError> {
         let size = match ask.known_at {
-            None => size_now,
-            Some(Known::Size(wanted)) if wanted > size_now => {
-                return Err(SourceError::NotYet { size: size_now, wanted });
-            }
-            Some(Known::Size(size)) => size,
-            Some(Known::Time(time)) => self.shared.size_at(time).map_err(broken)?.min(size_now),
+            None => None,
+            Some(Known::Size(size)) => Some(size),
+            Some(Known::Time(time)) => Some(self.shared.size_at(time).map_err(broken)?),
         };
-        let known_at = match size {
-            0 => None,
-            size => Some(self.shared.log().recorded(size - 1).map_err(broken)?),
-        };
-        Ok(Moment {
-            as_of: ask.as_of.unwrap_or_else(|| Time::now().day()),
-            size,
-            proven_size: self.shared.proven_size().min(size),
-            known_at,
+        self.shared.as_of(ask.as_of, size).map_err(|error| match error {
+            NoMoment::NotYet { size, wanted } => SourceError::NotYet { size, wanted },
+            NoMoment::Halt(halt) => self.doubted(halt),
         })
     }
 
     fn held(&self, id: &str, ask: Ask) -> Result<Option<Held>, SourceError> {
-        let moment = self.moment(ask)?;
-        let registry = self.shared.registry_at(moment.size).map_err(|met| self.doubted(met))?;
-        let by_row = |row: u16| registry.indicators.values().find(|state| state.definition().row == row);
-        let state = registry.indicators.get(id).or_else(|| id.parse().ok().and_then(by_row));
+        let then = self.as_of(ask)?;
+        let by_row = |row: u16| then.registry.indicators.values().find(|state| state.definition().row == row);
+        let state = then.registry.indicators.get(id).or_else(|| id.parse().ok().and_then(by_row));
         let Some(state) = state else { return Ok(None) };
-        let reader = self.shared.reader();
-        let view = reader.view();
-        let forecasts = reader.forecasts_until(moment.size).map_err(|met| self.doubted(met))?;
-        let log = self.shared.log();
-        let source = At::with_log(view.clone(), moment, &log, &registry);
-        let indicator = progress::indicator(&registry, state, &source, &forecasts, moment);
-        let indicator = indicator.map_err(|met| self.doubted(met))?;
-        drop(source);
-        Ok(Some(Held { reader, view, registry, moment, indicator }))
+        let indicator = then.one(state).map_err(|met| self.doubted(met))?;
+        Ok(Some(Held { then, indicator }))
     }
 
     /// An entry, parsed.
@@ -249,13 +227,7 @@ impl Source for Live {
     }
 
     fn indicators(&self, ask: Ask) -> Result<IndicatorsView, SourceError> {
-        let moment = self.moment(ask)?;
-        let registry = self.shared.registry_at(moment.size).map_err(|met| self.doubted(met))?;
-        let reader = self.shared.reader();
-        let forecasts = reader.forecasts_until(moment.size).map_err(|met| self.doubted(met))?;
-        let log = self.shared.log();
-        let source = At::with_log(reader.view(), moment, &log, &registry);
-        progress::all(&registry, &source, &forecasts, moment).map_err(|met| self.doubted(met))
+        self.as_of(ask)?.all().map_err(|met| self.doubted(met))
     }
 
     fn indicator(&self, id: &str, ask: Ask) -> Result<Option<IndicatorView>, SourceError> {

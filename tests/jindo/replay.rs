@@ -12,6 +12,8 @@ use jindo::projector::run::{self, Ledger};
 use jindo::projector::{Shared, service};
 use jindo::publish::ReportState;
 use jindo::publish::status::StatusAnswer;
+use jindo::serve::live::Live;
+use jindo::serve::source::{Ask, Known, Source as _};
 use jindo::sign::hex;
 use jindo::store;
 use serde_json::json;
@@ -303,4 +305,29 @@ fn check_state(folder: &Path) {
         }
     });
     assert!(matches!(other, Halt::VerdictDiffers { index, .. } if index == chosen), "{other}");
+}
+
+/// Between a commit and its showing figures are those of the size they name, with the registry of that size: once they were read
+/// one commit ahead of it, and the same address said something else afterwards.
+#[test]
+fn figures_and_registry_are_of_one_commit() {
+    let mut ledger = TestLedger::new();
+    let shown =
+        |ledger: &TestLedger| Shared::new(ledger.core().reader(), ledger.core().log(), ledger.core().registry());
+    let (before, size) = (shown(&ledger), ledger.core().size());
+    ledger.accept(
+        "keco",
+        "charger.installed.v1",
+        json!({"region": "11", "class": "fast", "count": 3}),
+        ledger.recorded,
+    );
+    let ask = |known_at| Ask { as_of: Some(days().1), known_at };
+    let told = |shared: &Shared, known_at| Live::new(shared.clone(), false).indicators(ask(known_at)).unwrap();
+    let early = told(&before, None);
+    assert_eq!(early.size, size);
+    let mut then = told(&shown(&ledger), Some(Known::Size(size)));
+    then.proven_size = early.proven_size;
+    assert_eq!(then, early, "what was shown is shown again");
+    assert_eq!(told(&shown(&ledger), None).size, size + 1);
+    assert!(Live::new(before, false).indicators(ask(Some(Known::Size(size + 1)))).is_err(), "not shown yet");
 }

@@ -24,8 +24,6 @@ use super::shared::Shared;
 use crate::event::Time;
 use crate::limits::{REMIND_EVERY_MS, REMIND_LOOK_MS};
 use crate::log::entry::Entry;
-use crate::store::moment::At;
-use crate::store::progress::{self, Moment};
 
 /// Reminds until it is aborted. `file` is the book; without a webhook reminders are listed only.
 ///
@@ -92,13 +90,10 @@ fn look_once(shared: &Shared, book: &Mutex<Book>) -> Result<usize, String> {
 
 fn of_figures(shared: &Shared) -> Result<(u64, Vec<Reminder>), Halt> {
     let today = Time::now().day();
-    let shown = shared.shown();
-    let size = shown.size();
-    let moment = Moment { as_of: today, size, proven_size: 0, known_at: None };
-    let forecasts = shared.reader().forecasts_until(size)?;
-    let view = progress::all(&shown.registry, &At::new(shown.view, moment), &forecasts, moment)?;
+    let now = shared.now(today)?;
+    let view = now.all()?;
     let of = |indicator| due::of_indicator(indicator, today, view.simulated);
-    Ok((size, view.indicators.iter().flat_map(of).collect()))
+    Ok((now.moment.size, view.indicators.iter().flat_map(of).collect()))
 }
 
 /// One after the other, in the order in which they arose; a webhook that fails is tried again, ever later.

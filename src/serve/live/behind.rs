@@ -28,7 +28,7 @@ impl Held {
     }
 
     fn kinds(&self) -> Kinds {
-        let number = |kind: &str| self.registry.schemas.get(kind).map(|state| state.number);
+        let number = |kind: &str| self.then.registry.schemas.get(kind).map(|state| state.number);
         Kinds {
             verified: number("report.verified.v1"),
             disputed: number("report.disputed.v1"),
@@ -45,15 +45,15 @@ impl Live {
         if let Some(series) = named.series {
             let question = Question {
                 series,
-                day: held.moment.as_of,
-                size: held.moment.size,
+                day: held.then.moment.as_of,
+                size: held.then.moment.size,
                 kinds: held.kinds(),
                 from: which.cursor,
                 newest_first: which.newest_first,
                 limit: which.limit,
             };
-            page = behind::page(&held.reader, &held.view, question).map_err(|met| self.doubted(met))?;
-            let figures = behind::figures(&held.view, &question).map_err(|met| self.doubted(met))?;
+            page = behind::page(&held.then.reader, &held.then.view, question).map_err(|met| self.doubted(met))?;
+            let figures = behind::figures(&held.then.view, &question).map_err(|met| self.doubted(met))?;
             counts = figures.reported.map(|stated| stated.ordinal);
         }
         let mut entry = None;
@@ -95,8 +95,8 @@ impl Live {
         // The corrected event stands inside the correction.
         let told = data.map(|data| data.pointer("/event/data").filter(|_| record.replaces.is_some()).unwrap_or(data));
         let remark = told.and_then(remark);
-        let code = held.registry.agency_code(record.agency);
-        let role = held.registry.agencies.get(code).map_or("", |state| state.info.role.as_str());
+        let code = held.then.registry.agency_code(record.agency);
+        let role = held.then.registry.agencies.get(code).map_or("", |state| state.info.role.as_str());
         let is_remark = |effect: &crate::fold::rows::Effect| matches!(effect.gives, Gives::Remark);
         let numbered = stated.is_some() || !things.is_empty() || !record.effects.iter().all(is_remark);
         let value = stated.map_or(Amount::from_millionths(tally.value), |stated| stated.value);
@@ -106,14 +106,14 @@ impl Live {
         };
         let mentions = |ordinals: &[Ordinal]| -> Result<Vec<Mention>, SourceError> {
             let shown = ordinals.iter().take(BEHIND_MENTIONS_SHOWN);
-            shown.map(|ordinal| self.mention(&held.reader, &held.registry, *ordinal)).collect()
+            shown.map(|ordinal| self.mention(&held.then.reader, &held.then.registry, *ordinal)).collect()
         };
         let event = EventView {
             index: record.index,
             position: record.position,
-            agency: agency(&held.registry, code),
+            agency: agency(&held.then.registry, code),
             id: record.id,
-            kind: event_kind(&held.registry, &record),
+            kind: event_kind(&held.then.registry, &record),
             time: record.time,
             recorded: entry.recorded,
             contributes: numbered.then_some(value),
@@ -128,7 +128,7 @@ impl Live {
             provisional: tally.provisional > 0 || stated.is_some_and(|stated| stated.provisional),
             approximate: tally.approximate > 0 || stated.is_some_and(|stated| stated.approximate),
             remark: remark.map(str::to_owned),
-            simulated: held.registry.simulated || role == "simulated",
+            simulated: held.then.registry.simulated || role == "simulated",
             public_source: role == "desk" || told.and_then(|data| data.get("public_source")?.as_bool()) == Some(true),
         };
         *held_entry = Some(entry);
@@ -139,7 +139,7 @@ impl Live {
 fn shown(held: &Held, thing: &Thing) -> ThingView {
     let mut claimed_by: Vec<String> = Vec::new();
     for holder in thing.holders.iter().filter(|holder| holder.alive > 0) {
-        let code = held.registry.agency_code(holder.agency);
+        let code = held.then.registry.agency_code(holder.agency);
         if !claimed_by.iter().any(|known| known == code) {
             claimed_by.push(code.to_owned());
         }

@@ -35,7 +35,7 @@ impl Held {
     pub(super) fn named(&self, path: &str) -> Option<Named> {
         let view = &self.indicator;
         let rest = path.strip_prefix(&view.id).and_then(|rest| rest.strip_prefix('/')).unwrap_or(path);
-        let series = self.view.series(&self.path(rest)).map(|(number, _)| number);
+        let series = self.then.view.series(&self.path(rest)).map(|(number, _)| number);
         let (kind, value) = rest.split_once('/').unwrap_or((rest, ""));
         let same = || Text { ko: value.to_owned(), en: value.to_owned() };
         let found = match kind {
@@ -83,8 +83,8 @@ impl Live {
     pub(super) fn line(&self, id: &str, ask: Ask, which: &AskSeries) -> Result<Option<SeriesView>, SourceError> {
         let Some(held) = self.held(id, ask)? else { return Ok(None) };
         let Some(named) = held.named(which.path.as_deref().unwrap_or("total")) else { return Ok(None) };
-        let moment = held.moment;
-        let line = held.view.line(&held.path(&named.path), moment.as_of, moment.size);
+        let moment = held.then.moment;
+        let line = held.then.view.line(&held.path(&named.path), moment.as_of, moment.size);
         let mut points = points(&line.map_err(|met| self.doubted(met))?);
         let to = which.to.unwrap_or(moment.as_of);
         points.retain(|point| point.day <= to && which.from.is_none_or(|from| from <= point.day));
@@ -95,7 +95,7 @@ impl Live {
         marks.extend(self.reported(&held, &named)?);
         marks.retain(|mark| mark.day <= to && which.from.is_none_or(|from| from <= mark.day));
         marks.sort_by_key(|mark| (mark.day, mark.index));
-        let state = held.registry.indicators.get(held.indicator.id.as_str());
+        let state = held.then.registry.indicators.get(held.indicator.id.as_str());
         let expected = state.map(|state| state.version_on(moment.as_of).path.clone()).unwrap_or_default();
         let whole = named.path == "total";
         let view = held.indicator;
@@ -159,8 +159,8 @@ impl Live {
     fn reported(&self, held: &Held, named: &Named) -> Result<Vec<MarkView>, SourceError> {
         let Some(series) = named.series else { return Ok(Vec::new()) };
         let mut entries = BTreeSet::new();
-        let moved = held.view.each_move(series, 0..held.moment.size, true, &mut |step| {
-            if step.day <= held.moment.as_of {
+        let moved = held.then.view.each_move(series, 0..held.then.moment.size, true, &mut |step| {
+            if step.day <= held.then.moment.as_of {
                 entries.insert(step.index);
             }
             if entries.len() >= SERIES_MARKS_MAX { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -177,13 +177,13 @@ impl Live {
             if !entry.data.iter().any(|(kind, data)| is_about(kind) || remark(data).is_some()) {
                 continue;
             }
-            for (_, record) in held.reader.records_of(index).map_err(|met| self.doubted(met))? {
+            for (_, record) in held.then.reader.records_of(index).map_err(|met| self.doubted(met))? {
                 if marks.len() >= SERIES_MARKS_MAX * 2 {
                     return Ok(marks);
                 }
                 let data = entry.data(record.position);
                 let said = |name: &str| Some(data?.get(name)?.as_str()?.to_owned());
-                let kind = held.registry.kind(record.kind);
+                let kind = held.then.registry.kind(record.kind);
                 let (kind, text) = match (record.replaces, kind) {
                     (Some(_), _) => ("correction", said("reason")),
                     (None, "report.retracted.v1") => ("retraction", said("reason")),
@@ -200,7 +200,7 @@ impl Live {
                     kind: kind.to_owned(),
                     day,
                     text,
-                    agency: Some(agency(&held.registry, held.registry.agency_code(record.agency))),
+                    agency: Some(agency(&held.then.registry, held.then.registry.agency_code(record.agency))),
                     event: Some(record.id),
                     index: Some(index),
                 });
@@ -215,7 +215,7 @@ impl Live {
             return Ok(Some(record.time.day()));
         }
         let read = |ordinal: Ordinal| -> Result<Record, SourceError> {
-            let record = held.reader.record(ordinal).map_err(|met| self.doubted(met))?;
+            let record = held.then.reader.record(ordinal).map_err(|met| self.doubted(met))?;
             record.ok_or_else(|| broken("a record is missing"))
         };
         for target in record.replaces.iter().chain(&record.about) {
