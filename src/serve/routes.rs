@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -244,11 +244,17 @@ async fn readyz(State(app): State<App>) -> Response {
     (status, json(&health)).into_response()
 }
 
-async fn nowhere() -> Problem {
+/// Browsers name HTML first; they get a page where no program would ask.
+async fn nowhere(uri: Uri, headers: HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    if accept.starts_with("text/html") && !uri.path().starts_with("/v1/") {
+        return super::page::nowhere(&uri, &headers);
+    }
     Problem::not_found(
         text("이런 주소는 없습니다", "there is no such address"),
         text("/v1/indicators부터 시작하세요.", "start at /v1/indicators"),
     )
+    .into_response()
 }
 
 pub(super) fn query_pairs(pairs: Asked) -> Result<Pairs, Problem> {

@@ -1,6 +1,6 @@
 //! Seats for connections: who holds one, and who gives it up where none is left.
 //!
-//! A connection that waits for its client (for a request, or for the client to read an answer) may hold a seat as long as
+//! A connection that waits for its client (for a whole request, or for the client to read an answer) may hold a seat as long as
 //! nobody else wants it. Where somebody does, the one that has waited longest gives it up, if it has waited a while. So
 //! strangers who open every connection there is and then do nothing keep nobody out.
 
@@ -38,7 +38,7 @@ pub struct Seat {
 #[derive(Debug)]
 pub struct Pace {
     began: Instant,
-    /// Milliseconds from `began` to the last byte read or written, or answer made.
+    /// Milliseconds from `began` to the last request come in whole, byte written, or answer made.
     moved: AtomicU64,
     /// Answers being made: then the connection waits for us, not for its client.
     busy: AtomicU64,
@@ -57,7 +57,7 @@ impl Pace {
         pace
     }
 
-    /// Bytes were read or written.
+    /// A request came in or bytes were taken.
     pub fn moves(&self) {
         let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.moved.store(now, Ordering::Relaxed);
@@ -86,6 +86,7 @@ impl Pace {
 
     /// Counts an answer that is being made for as long as what it gives is held.
     pub fn answering(&self) -> Answering<'_> {
+        self.moves();
         self.busy.fetch_add(1, Ordering::AcqRel);
         Answering(self)
     }

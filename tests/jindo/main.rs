@@ -26,6 +26,7 @@ mod e2e_metrics;
 mod e2e_rebuild;
 mod e2e_recover;
 mod e2e_remind;
+mod e2e_siege;
 mod e2e_up;
 mod e2e_wire;
 mod e2e_withhold;

@@ -11,10 +11,12 @@ use super::visit::Visit;
 use super::words;
 use crate::catalogue::indicator::FoldKind;
 use crate::catalogue::units;
-use crate::event::Amount;
+use crate::event::{Amount, Date};
 use crate::event::lang::Lang;
-use crate::serve::views::{EventsView, SeriesView};
-use crate::store::progress::view::{FigureView, IndicatorView, SplitValue, SplitView, StatusView, TargetView};
+use crate::serve::views::{EventsView, PointView, SeriesView};
+use crate::store::progress::view::{
+    FigureView, IndicatorView, PeriodView, SplitValue, SplitView, StatusView, TargetView,
+};
 
 /// What the page of a commitment is made from, all of one moment.
 #[derive(Debug)]
@@ -55,6 +57,31 @@ pub fn content(of: &Commitment<'_>, visit: &Visit) -> Markup {
             (source(view, visit))
         }
     }
+}
+
+/// Whether values are stated for periods: what was said of one does not become another's with time.
+fn is_by_period(view: &IndicatorView) -> bool {
+    view.fold == FoldKind::Latest && !view.periods.is_empty()
+}
+
+/// The line as it is drawn: of values stated for periods one point for each, on its last day, of periods as long as that of the
+/// target or of the newest value.
+#[must_use]
+pub fn drawn(series: SeriesView, view: &IndicatorView) -> SeriesView {
+    if !is_by_period(view) {
+        return series;
+    }
+    let of = view.target().and_then(|target| target.period.as_deref()).or(view.figure_period.as_deref());
+    let length = |period: &str| Date::parse(period).ok().map(|date| date.precision());
+    let wanted = of.and_then(length);
+    let point = |period: &PeriodView| {
+        let day = Date::parse(&period.period).ok()?.last_day().min(view.as_of);
+        let (value, verified) = (period.figure.value, period.figure.verified);
+        Some(PointView { day, value, verified, reports: period.figure.reports })
+    };
+    let fits = view.periods.iter().filter(|period| wanted.is_none() || length(&period.period) == wanted);
+    let points: Vec<PointView> = fits.filter_map(point).collect();
+    SeriesView { points_total: points.len() as u64, points, ..series }
 }
 
 /// A decision is one step: it has stages, not a line.
@@ -144,6 +171,9 @@ fn progress(view: &IndicatorView, series: &SeriesView, visit: &Visit) -> Markup 
                 figcaption { (chart.said()) }
                 (chart.draw(Place::Page))
                 (super::marks::legend(&chart))
+                @if is_by_period(view) {
+                    p.quiet { (lang.pick("기간마다 한 점, 그 기간의 마지막 날에 그렸습니다.", "One point for each period, drawn on its last day.")) }
+                }
             }
             (super::marks::list(series, visit))
             (super::marks::table(view, series, visit))

@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use base64::Engine as _;
@@ -128,6 +128,16 @@ fn answer(status: StatusCode, page: Markup) -> Response {
     (status, headers, page.into_string()).into_response()
 }
 
+/// An address where nothing is, for people.
+pub fn nowhere(uri: &Uri, headers: &HeaderMap) -> Response {
+    let visit = match Visit::read("/", None, headers) {
+        Ok(visit) | Err((visit, _)) => visit,
+    };
+    let shown: String = uri.path().chars().take(80).collect();
+    let what = text(format!("‘{shown}’ 주소에는 아무것도 없습니다."), format!("there is nothing at ‘{shown}’"));
+    failed(&visit, &Fault::missing(what))
+}
+
 async fn overview(State(pages): State<Pages>, asked: Asked) -> Response {
     let render = |source: &dyn Source, visit: &Visit| {
         let all = source.indicators(visit.ask)?;
@@ -163,7 +173,7 @@ async fn commitment(State(pages): State<Pages>, Path(id): Path<String>, asked: A
         let view = one(source, &id, visit)?;
         // Everything of one moment, also where reports come in meanwhile.
         let ask = Ask { as_of: Some(view.as_of), known_at: Some(Known::Size(view.size)) };
-        let series = source.series(&view.id, ask, &AskSeries::default())?;
+        let series = source.series(&view.id, ask, &AskSeries::default())?.map(|series| indicator::drawn(series, &view));
         let which = AskEvents { newest_first: true, limit: PAGE_NEWEST_SHOWN, ..AskEvents::default() };
         let events = source.events(&view.id, ask, &which)?;
         let stand = Stand::of_one(&view, source.health());
