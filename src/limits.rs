@@ -316,8 +316,9 @@ pub const HTTP_WRITE_STALL_MS: u64 = 10_000;
 /// Bytes that the system keeps of answers a client has not taken, doubled by Linux: it would grow to megabytes, which is dozens
 /// of answers made for a client who reads none. Enough for 2 MB a second over 50 ms.
 pub const HTTP_SEND_BUFFER_BYTES: u32 = 64 * 1024;
-/// Connections that wait in the kernel to be accepted.
-pub const HTTP_BACKLOG: u32 = 1_024;
+/// Connections that wait in the kernel to be accepted, as many as Linux allows unless told otherwise (`somaxconn`): where the queue
+/// is full a client's attempt is dropped and repeated after a second, then two, then four.
+pub const HTTP_BACKLOG: u32 = 4_096;
 /// How long a connection must have waited for its client before somebody else may have its seat: a second is long for a
 /// program, and short for whoever asks whether the ledger is well.
 pub const HTTP_SEAT_WAIT_MS: u64 = 1_000;

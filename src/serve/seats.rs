@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
+/// The part of all seats, one of so many, that is asked for at once.
+const FREED_PART: usize = 64;
 /// Times the wait of an idle connection that one whose answer is being made is left its seat for.
 const BUSY_CREDIT: u64 = 5;
 
@@ -133,7 +135,7 @@ impl Seats {
             if let Ok(room) = self.room.clone().try_acquire_owned() {
                 break room;
             }
-            self.free_one();
+            self.free_some();
             // The semaphore is never closed; an error would mean to ask again, as its time running out does.
             if let Ok(Ok(room)) = tokio::time::timeout(self.next_ask(), self.room.clone().acquire_owned()).await {
                 break room;
@@ -149,15 +151,21 @@ impl Seats {
         (self.wait_min / 4).max(Duration::from_millis(1))
     }
 
-    fn free_one(&self) {
+    /// Asks those who have waited longest for their seats: several at once, for looking at all seats costs as much as for one,
+    /// and where one client waits to be let in a crowd does.
+    fn free_some(&self) {
         let now = self.began.elapsed();
         let credit = u64::try_from(self.wait_min.as_millis()).unwrap_or(u64::MAX).saturating_mul(BUSY_CREDIT);
         let taken = self.taken();
-        let waiting = taken.values().map(|pace| (pace.waiting_since(credit), pace));
-        let Some((since, longest)) = waiting.min_by_key(|(since, _)| *since) else { return };
-        if now.saturating_sub(Duration::from_millis(since)) >= self.wait_min {
-            longest.give_up.notify_one();
+        let due = |since: &u64| now.saturating_sub(Duration::from_millis(*since)) >= self.wait_min;
+        let waiting = taken.values().map(|pace| (pace.waiting_since(credit), pace)).filter(|(since, _)| due(since));
+        let mut waiting: Vec<(u64, &Arc<Pace>)> = waiting.collect();
+        let most = taken.len().div_ceil(FREED_PART);
+        if waiting.len() > most {
+            waiting.select_nth_unstable_by_key(most, |(since, _)| *since);
+            waiting.truncate(most);
         }
+        waiting.iter().for_each(|(_, pace)| pace.give_up.notify_one());
     }
 }
 

@@ -141,7 +141,11 @@ fn unfinished_and_endless_requests_end() {
         ),
         (
             "chunks without end",
-            [format!("{post}Transfer-Encoding: chunked\r\n\r\n").into_bytes(), b"1000\r\n".iter().copied().chain([b'x'; 4096]).chain(*b"\r\n").collect::<Vec<u8>>().repeat(64)].concat(),
+            [
+                format!("{post}Transfer-Encoding: chunked\r\n\r\n").into_bytes(),
+                b"1000\r\n".iter().copied().chain([b'x'; 4096]).chain(*b"\r\n").collect::<Vec<u8>>().repeat(64),
+            ]
+            .concat(),
             &[413],
         ),
         ("two lengths", format!("{post}Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!").into(), &[400]),
@@ -154,29 +158,34 @@ fn unfinished_and_endless_requests_end() {
         assert!(began.elapsed() < CUT_OFF, "{what}");
     }
     let drips = ["GET / HTTP/1.1\r\nX: ".to_owned(), format!("{post}Content-Length: 50000\r\n\r\n")];
-    let dripping: Vec<_> = drips.map(|head| std::thread::spawn({
-        let address = address(&ledger).to_owned();
-        move || {
-            let mut client = TcpStream::connect(address).unwrap();
-            client.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
-            client.write_all(head.as_bytes()).unwrap();
-            let began = Instant::now();
-            let mut answer = Vec::new();
-            let mut part = [0; 4_096];
-            loop {
-                // A byte each time, and what comes back until it is closed.
-                let sent = client.write_all(b"x");
-                match client.read(&mut part) {
-                    Ok(0) => break,
-                    Ok(count) => answer.extend_from_slice(&part[..count]),
-                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock && sent.is_ok() => {}
-                    Err(_) => break,
+    let dripping: Vec<_> = drips
+        .map(|head| {
+            std::thread::spawn({
+                let address = address(&ledger).to_owned();
+                move || {
+                    let mut client = TcpStream::connect(address).unwrap();
+                    client.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+                    client.write_all(head.as_bytes()).unwrap();
+                    let began = Instant::now();
+                    let mut answer = Vec::new();
+                    let mut part = [0; 4_096];
+                    loop {
+                        // A byte each time, and what comes back until it is closed.
+                        let sent = client.write_all(b"x");
+                        match client.read(&mut part) {
+                            Ok(0) => break,
+                            Ok(count) => answer.extend_from_slice(&part[..count]),
+                            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock && sent.is_ok() => {}
+                            Err(_) => break,
+                        }
+                        assert!(began.elapsed() < PATIENCE, "it may drip for ever");
+                    }
+                    (status(&answer), began.elapsed())
                 }
-                assert!(began.elapsed() < PATIENCE, "it may drip for ever");
-            }
-            (status(&answer), began.elapsed())
-        }
-    })).into_iter().collect();
+            })
+        })
+        .into_iter()
+        .collect();
     for (thread, what) in dripping.into_iter().zip(["a dripped head", "a dripped body"]) {
         let (status, after) = thread.join().unwrap();
         println!("{what}: {status} after {:.2} s", after.as_secs_f64());
@@ -227,7 +236,8 @@ fn no_path_leads_out_of_the_log() {
         "/../keys/operator.nk",
         "*",
     ];
-    let seeds: Vec<String> = ["operator", "log", "motie", "keco"].map(|name| folder.key(name).seed().to_string()).into();
+    let seeds: Vec<String> =
+        ["operator", "log", "motie", "keco"].map(|name| folder.key(name).seed().to_string()).into();
     for path in paths {
         let head = format!("GET {path} HTTP/1.1\r\nHost: ledger\r\nConnection: close\r\n\r\n");
         let answer = raw(&ledger, head.as_bytes());

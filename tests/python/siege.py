@@ -1,7 +1,7 @@
 """Holds thousands of connections to an HTTP server open and is no client to be proud of.
 
 siege.py HOST PORT CONNECTIONS: a third say nothing, a third drip a request head, a third drip a request body, a byte a second.
-Whoever is cut off comes back a second later. Says "ready" once each of them was begun, and what happened so far, as JSON, for each line on
+Whoever is cut off comes back five seconds later. Says "ready" once each of them was begun, and what happened so far, as JSON, for each line on
 its standard input; ends with it.
 """
 
@@ -35,7 +35,7 @@ def begin(kind):
     if outcome not in (0, errno.EINPROGRESS):
         told["refused by the system"] += 1
         client.close()
-        coming_back.append((time.monotonic() + 1, kind))
+        coming_back.append((time.monotonic() + 5, kind))
         return
     selector.register(client, selectors.EVENT_WRITE, [kind, False])
 
@@ -59,7 +59,7 @@ def ended(client, state):
     if state[1]:
         held -= 1
         told["cut off"] += 1
-    coming_back.append((time.monotonic() + 1, state[0]))
+    coming_back.append((time.monotonic() + 5, state[0]))
 
 
 def ready(client, state):

@@ -11,8 +11,8 @@ use super::visit::Visit;
 use super::words;
 use crate::catalogue::indicator::FoldKind;
 use crate::catalogue::units;
-use crate::event::{Amount, Date};
 use crate::event::lang::Lang;
+use crate::event::{Amount, Date};
 use crate::serve::views::{EventsView, PointView, SeriesView};
 use crate::store::progress::view::{
     FigureView, IndicatorView, PeriodView, SplitValue, SplitView, StatusView, TargetView,
