@@ -185,6 +185,8 @@ pub const FAULTS_MAX: usize = 16;
 pub const FIGURE_MILLIONTHS_MAX: i128 = 10_i128.pow(30) - 1;
 /// Bytes of one identity field of a thing, and of a split value.
 pub const IDENTITY_BYTES_MAX: usize = 200;
+/// Records read for one commit that are kept until its end, about 300 bytes each: a correction asks for its own several times.
+pub const RECORDS_READ_MAX: usize = 8_192;
 /// Winning statements per series and day kept in memory by the fold: about 30 MB.
 pub const WINNERS_CACHED_MAX: usize = 150_000;
 /// Bytes of a stream's name: longer or stranger ones (never ours) enter an entry as their hash.

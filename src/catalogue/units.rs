@@ -84,6 +84,10 @@ fn say_en(amount: Amount, unit: Option<&Unit>) -> String {
     match unit {
         Some(Unit { currency: Some(currency), .. }) => format!("{currency} {}", shortened(amount)),
         Some(unit) if unit.code == "percent" => format!("{}%", english(amount)),
+        // Titles say what is counted; a multiple and a rate are told by their unit alone.
+        Some(unit) if unit.code == "ratio" || unit.code.contains('/') => {
+            format!("{} {}", english(amount), unit.label.en)
+        }
         _ => english(amount),
     }
 }
@@ -160,7 +164,7 @@ mod tests {
             ("12", "charger", "기", false, "12기", "12"),
             ("0", "charger", "기", false, "0기", "0"),
             ("-10500", "charger", "기", false, "-1만 500기", "-10,500"),
-            ("4000000", "vehicle/year", "대/년", false, "400만 대/년", "4,000,000"),
+            ("4000000", "vehicle/year", "대/년", false, "400만 대/년", "4,000,000 vehicle/year"),
             ("900000000000", "KRW", "원", true, "약 9,000억 원", "about KRW 900bn"),
             ("180000000000", "KRW", "원", false, "1,800억 원", "KRW 180bn"),
             ("74300000000", "KRW", "원", false, "743억 원", "KRW 74.3bn"),
@@ -176,7 +180,7 @@ mod tests {
             ("-1500000000", "USD", "달러", false, "-15억 달러", "USD -1.5bn"),
             ("10000.5", "KRW", "원", false, "1만 0.5원", "KRW 10,000.5"),
             ("71450.25", "charger", "기", false, "7만 1,450.25기", "71,450.25"),
-            ("1.3", "ratio", "배", false, "1.3배", "1.3"),
+            ("1.3", "ratio", "배", false, "1.3배", "1.3 ratio"),
             ("1.4", "percent", "%", false, "1.4%", "1.4%"),
             (
                 "999999999999999999999999.999999",

@@ -173,6 +173,7 @@ fn drafts(authority: &str, planned: &[Planned]) -> Vec<Draft> {
             agency: authority.to_owned(),
             kind: one.kind.clone(),
             time: Time::now(),
+            time_text: None,
             subject: None,
             data: one.data.clone(),
         };

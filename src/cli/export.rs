@@ -179,14 +179,32 @@ struct Row {
 /// The new events of an entry that are of the wanted types, corrections as the events they correct to.
 fn accepted(item: &Item, types: &[String], origin: &mut HashMap<(String, Uuid), String>) -> Vec<Row> {
     let mut rows = Vec::new();
+    let mut times = None;
     for (position, event) in item.events.iter().filter(|(position, _)| item.is_new(*position)) {
-        let _ = position;
-        let Some(event) = event_of(event, types, origin) else { continue };
+        let Some(mut event) = event_of(event, types, origin) else { continue };
+        let times: &mut Vec<_> = times.get_or_insert_with(|| time_texts(item));
+        event.time_text = times.get_mut(*position).and_then(Option::take);
         origin.insert((event.agency.clone(), event.id), event.kind.clone());
         let (index, recorded) = (item.entry.index, item.entry.recorded);
         rows.push(Row { event, index, recorded, withheld: item.entry.body.is_withheld() });
     }
     rows
+}
+
+/// The times of an entry's events as they stand in its body, by position; of a correction that of the corrected event.
+fn time_texts(item: &Item) -> Vec<Option<String>> {
+    let body: &[u8] = item.entry.body.bytes().map_or(&[], |body| body);
+    let events = match serde_json::from_slice(body) {
+        Ok(serde_json::Value::Array(events)) => events,
+        Ok(event) => vec![event],
+        Err(_) => Vec::new(),
+    };
+    let time = |event: &serde_json::Value| {
+        let corrected = event["type"].as_str().filter(|kind| *kind == "report.corrected.v1");
+        let of = if corrected.is_some() { &event["data"]["event"] } else { event };
+        of["time"].as_str().map(str::to_owned)
+    };
+    events.iter().map(time).collect()
 }
 
 fn event_of(event: &Event, types: &[String], origin: &HashMap<(String, Uuid), String>) -> Option<NewEvent> {
@@ -195,6 +213,7 @@ fn event_of(event: &Event, types: &[String], origin: &HashMap<(String, Uuid), St
         agency: event.agency.to_string(),
         kind: kind.to_owned(),
         time,
+        time_text: None,
         subject,
         data,
     };
@@ -235,8 +254,11 @@ impl Writer {
         let event = &row.event;
         match self {
             Writer::Csv { writer, fields } => {
-                let mut cells =
-                    vec![event.id.to_string(), event.time.to_string(), event.subject.clone().unwrap_or_default()];
+                let mut cells = vec![
+                    event.id.to_string(),
+                    event.time_text.clone().unwrap_or_else(|| event.time.to_string()),
+                    event.subject.clone().unwrap_or_default(),
+                ];
                 cells.extend(fields.iter().map(|field| cell_text(get(&event.data, field))));
                 let state = match fate {
                     None => "stands",

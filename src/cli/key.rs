@@ -128,7 +128,8 @@ fn checked(key: &str) -> anyhow::Result<()> {
 pub(super) fn publish(who: &Who, kind: &str, data: Value, context: &Context) -> anyhow::Result<Exit> {
     let agency = who.agency()?;
     let (id, time) = (Uuid::now_v7(), Time::now());
-    let event = NewEvent { id, agency: agency.clone(), kind: kind.to_owned(), time, subject: None, data };
+    let event =
+        NewEvent { id, agency: agency.clone(), kind: kind.to_owned(), time, time_text: None, subject: None, data };
     let (content_type, body) = envelope::encode(&[event]);
     let subject = format!("ledger.govern.{agency}.{kind}");
     let mut sender = Sender::open(who, context)?;

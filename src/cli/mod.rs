@@ -57,7 +57,7 @@ Examples:
   jindo status                              where the commitments stand
   jindo status ev-chargers --as-of 2026-06-30
   jindo report charger.installed.v1 --agency keco count=12 class=fast region=11
-  jindo import chargers.csv --type charger.installed.v1 --agency keco --key id
+  jindo import chargers.csv --type charger.installed.v1 --agency keco --key 관리번호
 
 Exit codes:
   0  done

@@ -170,7 +170,15 @@ fn event(args: &Args, schema: &Schema, context: &Context) -> anyhow::Result<NewE
         (None, None) => Uuid::now_v7(),
     };
     let time = args.time.unwrap_or_else(Time::now);
-    Ok(NewEvent { id, agency, kind: schema.kind.to_string(), time, subject: args.subject.clone(), data })
+    Ok(NewEvent {
+        id,
+        agency,
+        kind: schema.kind.to_string(),
+        time,
+        time_text: None,
+        subject: args.subject.clone(),
+        data,
+    })
 }
 
 fn data(arguments: &[String], schema: &Schema, context: &Context) -> anyhow::Result<Value> {

@@ -41,6 +41,8 @@ pub struct NewEvent {
     pub kind: String,
     /// When it happened.
     pub time: Time,
+    /// The same as it was stated before, where it was: content is compared as text, so an event that comes again keeps it.
+    pub time_text: Option<String>,
     /// The thing it is about.
     pub subject: Option<String>,
     /// `data`: an object.
@@ -220,7 +222,7 @@ fn encode_one(event: &NewEvent) -> String {
         event.id.hyphenated(),
         quoted(&format!("/agencies/{}", event.agency)),
         quoted(&event.kind),
-        event.time
+        event.time_text.clone().unwrap_or_else(|| event.time.to_string())
     );
     if let Some(subject) = &event.subject {
         out.push_str(&format!(",\"subject\":{}", quoted(subject)));

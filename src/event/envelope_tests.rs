@@ -198,7 +198,7 @@ proptest! {
     ) {
         let events: Vec<NewEvent> = ids.into_iter().map(|id| NewEvent {
             id: Uuid::from_u128(id), agency: "keco".into(), kind: "charger.installed.v1".into(), time: Time::from_ns(ns),
-            subject: subject.clone(),
+            time_text: None, subject: subject.clone(),
             data: json!({"note": note, "amount": serde_json::from_str::<Value>(&amount).unwrap()}),
         }).collect();
         let (content_type, body) = encode(&events);

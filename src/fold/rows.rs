@@ -352,7 +352,7 @@ pub struct Changes {
     pub records: BTreeMap<Ordinal, Record>,
     /// Things written or changed.
     pub things: BTreeMap<ThingNumber, Thing>,
-    /// New lookup keys; never overwritten later.
+    /// New lookup keys. One that is given again counts with its newest, greater number.
     pub lookups: Vec<(LookupKey, u64)>,
     /// Statements set (`Some`) and removed (`None`): series, day, time, ordinal.
     pub statements: BTreeMap<(SeriesNumber, Day, Time, Ordinal), Option<Statement>>,

@@ -3,6 +3,7 @@
 //! Every change also enters a running hash, entry by entry, so the digest depends on the log alone: not on batching, not
 //! on how a store lays its rows out.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use foldhash::{HashMap, HashMapExt as _};
@@ -16,7 +17,7 @@ use super::rows::{
     Step, Tally, Thing, ThingNumber,
 };
 use crate::event::{Day, Time};
-use crate::limits::{FIGURE_MILLIONTHS_MAX, SPLIT_VALUES_MAX, WINNERS_CACHED_MAX};
+use crate::limits::{FIGURE_MILLIONTHS_MAX, RECORDS_READ_MAX, SPLIT_VALUES_MAX, WINNERS_CACHED_MAX};
 
 /// Winning statements of a day, of all and of verified ones.
 pub type Winners = (Option<Statement>, Option<Statement>);
@@ -34,6 +35,8 @@ pub struct State<R> {
     touched: Vec<SeriesNumber>,
     is_touched: Vec<bool>,
     lookups: HashMap<LookupKey, u64>,
+    /// Records read since the last commit: what is said of one asks for it several times.
+    read: RefCell<HashMap<Ordinal, Record>>,
     winners: HashMap<(SeriesNumber, Day), Winners>,
     /// Winning statements withdrawn by the entry at hand: a correction may put a later one in their place.
     withdrawn: HashMap<SeriesNumber, (Statement, Option<Day>)>,
@@ -68,6 +71,7 @@ impl<R: Rows> State<R> {
             touched: Vec::new(),
             is_touched: Vec::new(),
             lookups: HashMap::new(),
+            read: RefCell::default(),
             winners: HashMap::new(),
             withdrawn: HashMap::new(),
             noted: Vec::new(),
@@ -103,6 +107,7 @@ impl<R: Rows> State<R> {
             self.pending.series.insert(number, self.series[number as usize].clone());
         }
         self.lookups.clear();
+        self.read.get_mut().clear();
         if self.winners.len() > WINNERS_CACHED_MAX {
             self.winners.clear();
         }
@@ -157,7 +162,16 @@ impl<R: Rows> State<R> {
         if let Some(record) = self.pending.records.get(&ordinal) {
             return Ok(record.clone());
         }
-        self.rows.record(ordinal)?.ok_or_else(|| Doubt(format!("record {ordinal} is missing")))
+        if let Some(record) = self.read.borrow().get(&ordinal) {
+            return Ok(record.clone());
+        }
+        let record = self.rows.record(ordinal)?.ok_or_else(|| Doubt(format!("record {ordinal} is missing")))?;
+        let mut read = self.read.borrow_mut();
+        if read.len() < RECORDS_READ_MAX {
+            read.insert(ordinal, record.clone());
+        }
+        drop(read);
+        Ok(record)
     }
 
     pub(super) fn put_record(&mut self, ordinal: Ordinal, record: Record) {

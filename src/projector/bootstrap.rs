@@ -202,7 +202,7 @@ fn batches(agency: &str, events: Vec<Said>) -> Vec<Vec<NewEvent>> {
     for said in events {
         let size = said.data.to_string().len() + 512;
         let Said { kind, time, subject, data, id } = said;
-        let event = NewEvent { id, agency: agency.to_owned(), kind, time, subject, data };
+        let event = NewEvent { id, agency: agency.to_owned(), kind, time, time_text: None, subject, data };
         match batches.last_mut() {
             Some(batch)
                 if batch[0].kind == event.kind && batch.len() < BATCH_EVENTS_MAX && bytes + size <= BODY_BYTES_MAX =>

@@ -261,7 +261,10 @@ impl<'a> Import<'a> {
     fn fill(&self, target: Target, text: &str, column: &str, draft: &mut Draft) {
         let outcome = match target {
             Target::Nothing => Ok(()),
-            Target::Time => columns::time(text).map(|time| draft.time = Some(time)),
+            Target::Time => columns::time(text).map(|time| {
+                draft.time = Some(time);
+                draft.time_text = Time::parse(text).is_ok().then(|| text.to_owned());
+            }),
             Target::Subject => {
                 draft.subject = Some(columns::unguarded(text).to_owned());
                 Ok(())
@@ -328,6 +331,7 @@ impl<'a> Import<'a> {
             Ok([event]) => {
                 draft.id = Some(event.id);
                 draft.time = Some(event.time);
+                draft.time_text = object.get("time").and_then(Value::as_str).map(str::to_owned);
                 draft.subject = event.subject.clone();
                 draft.data = event.data.as_object().cloned().unwrap_or_default();
             }
@@ -341,6 +345,8 @@ impl<'a> Import<'a> {
         let agency = &self.options.agency;
         let key = draft.key.take().filter(|key| !key.is_empty());
         let id = match (&self.options.key, key, draft.id) {
+            // What `export` wrote names its events already: made into other ids they would count again.
+            (Some(column), Some(key), None) if columns::is_id(column) && uuid(&key).is_ok() => uuid(&key).ok(),
             (Some(_), Some(key), None) => Some(event_id(agency, &self.schema.kind, &key)),
             (_, _, Some(id)) => Some(id),
             (column, _, None) => {
@@ -384,8 +390,8 @@ impl<'a> Import<'a> {
         }
         match (id, time) {
             (Some(id), Some(time)) if draft.faults.is_empty() => {
-                let event =
-                    NewEvent { id, agency: agency.clone(), kind: self.schema.kind.to_string(), time, subject, data };
+                let (agency, kind, time_text) = (agency.clone(), self.schema.kind.to_string(), draft.time_text.take());
+                let event = NewEvent { id, agency, kind, time, time_text, subject, data };
                 self.fits(draft.row, event)
             }
             _ => Err(draft.faults),
@@ -431,6 +437,8 @@ struct Draft {
     id: Option<Uuid>,
     key: Option<String>,
     time: Option<Time>,
+    /// As it stands in the file, where that is RFC 3339: an exported event keeps its text and is known again by it.
+    time_text: Option<String>,
     subject: Option<String>,
     data: Map<String, Value>,
     faults: Vec<Fault>,

@@ -28,6 +28,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::body::Body as _;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -129,12 +130,13 @@ pub async fn serve(
         };
         let client = Client::new(stream, seat.pace.clone(), config.write_stall);
         let (pace, service) = (seat.pace.clone(), TowerToHyperService::new(router.clone()));
-        let service = service_fn(move |request| {
+        let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
             let (pace, service) = (pace.clone(), service.clone());
             async move {
                 // Requests sent ahead are answered when the answers before them are read: none are held for who does not read.
                 pace.unstalled().await;
-                let _answering = pace.answering();
+                // Who sends a body a byte at a time is waited for, not served.
+                let _answering = request.body().is_end_stream().then(|| pace.answering());
                 service.call(request).await
             }
         });

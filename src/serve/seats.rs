@@ -1,8 +1,9 @@
 //! Seats for connections: who holds one, and who gives it up where none is left.
 //!
 //! A connection that waits for its client (for a whole request, or for the client to read an answer) may hold a seat as long as
-//! nobody else wants it. Where somebody does, the one that has waited longest gives it up, if it has waited a while. So
-//! strangers who open every connection there is and then do nothing keep nobody out.
+//! nobody else wants it. Where somebody does, the one that has waited longest gives it up, if it has waited a while, and so does
+//! one that had its turn, however often it asks. So strangers who open every connection there is keep nobody out for long,
+//! whatever they do with them.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,6 +14,8 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// The part of all seats, one of so many, that is asked for at once.
 const FREED_PART: usize = 64;
+/// Times the wait of an idle connection that one may be served before others who wait come first.
+const TURN: u64 = 5;
 /// Times the wait of an idle connection that one whose answer is being made is left its seat for.
 const BUSY_CREDIT: u64 = 5;
 
@@ -40,6 +43,8 @@ pub struct Seat {
 #[derive(Debug)]
 pub struct Pace {
     began: Instant,
+    /// Milliseconds from `began` to when it took its seat.
+    seated: u64,
     /// Milliseconds from `began` to the last request come in whole, byte written, or answer made.
     moved: AtomicU64,
     /// Answers being made: then the connection waits for us, not for its client.
@@ -54,7 +59,9 @@ impl Pace {
     /// Of a connection that begins now; times count from `began`.
     fn since(began: Instant) -> Self {
         let (busy, stalled) = (AtomicU64::new(0), AtomicBool::new(false));
-        let pace = Pace { began, moved: 0.into(), busy, stalled, reads_again: Notify::new(), give_up: Notify::new() };
+        let seated = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let pace =
+            Pace { began, seated, moved: 0.into(), busy, stalled, reads_again: Notify::new(), give_up: Notify::new() };
         pace.moves();
         pace
     }
@@ -98,11 +105,12 @@ impl Pace {
         self.give_up.notified().await;
     }
 
-    /// Milliseconds, as `moved`, since which it waits for its client. An answer being made counts as one that moved later by
+    /// Milliseconds, as `moved`, since which it waits for its client, or its turn of `turn` is over. An answer being made counts as one that moved later by
     /// `credit`: it may go on for a while, but who asks for what takes long keeps nobody out either.
-    fn waiting_since(&self, credit: u64) -> u64 {
+    fn waiting_since(&self, turn: u64, credit: u64) -> u64 {
         let busy = self.busy.load(Ordering::Acquire) > 0;
-        self.moved.load(Ordering::Relaxed).saturating_add(if busy { credit } else { 0 })
+        let since = self.moved.load(Ordering::Relaxed).min(self.seated.saturating_add(turn));
+        since.saturating_add(if busy { credit } else { 0 })
     }
 }
 
@@ -155,10 +163,12 @@ impl Seats {
     /// and where one client waits to be let in a crowd does.
     fn free_some(&self) {
         let now = self.began.elapsed();
-        let credit = u64::try_from(self.wait_min.as_millis()).unwrap_or(u64::MAX).saturating_mul(BUSY_CREDIT);
+        let wait = u64::try_from(self.wait_min.as_millis()).unwrap_or(u64::MAX);
+        let (turn, credit) = (wait.saturating_mul(TURN), wait.saturating_mul(BUSY_CREDIT));
         let taken = self.taken();
         let due = |since: &u64| now.saturating_sub(Duration::from_millis(*since)) >= self.wait_min;
-        let waiting = taken.values().map(|pace| (pace.waiting_since(credit), pace)).filter(|(since, _)| due(since));
+        let waiting =
+            taken.values().map(|pace| (pace.waiting_since(turn, credit), pace)).filter(|(since, _)| due(since));
         let mut waiting: Vec<(u64, &Arc<Pace>)> = waiting.collect();
         let most = taken.len().div_ceil(FREED_PART);
         if waiting.len() > most {

@@ -140,8 +140,6 @@ impl Store {
         let mut writes = Writes::default();
         let (mut records, mut things) = (self.records.clone(), self.things.clone());
         let mut pack = PackWriter {
-            disk: &self.disk,
-            index: &self.reader.shared.index,
             per_row: self.layout.fixed.records_per_row,
             next_amended: mark.amended,
             lookups: changes.lookups.clone(),

@@ -143,7 +143,13 @@ impl IndexWriter {
         let mut entries: Vec<(LookupKey, u64)> = known.memory.iter().map(|(key, number)| (*key, *number)).collect();
         entries.extend_from_slice(new);
         entries.sort_unstable();
-        entries.dedup_by_key(|(key, _)| *key);
+        // Of a key that was given anew the newest number counts: numbers only rise.
+        entries.dedup_by(|next, kept| {
+            next.0 == kept.0 && {
+                kept.1 = next.1;
+                true
+            }
+        });
         let mut builder = Builder::new(*next, 0, entries.len() as u64, self.layout.fixed.row_keys);
         *next += 1;
         for (key, number) in &entries {

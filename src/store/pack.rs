@@ -1,7 +1,7 @@
 //! Records and things: packed by number as they first were; what changes later is appended and found by the lookup index.
 //!
-//! A row of 32 records closes and is never written again. Version 1, 2, 3… of a changed record is a row of its own under a
-//! running number, and the index keeps that number under a key made of what it is, its number and the version.
+//! A row of records closes and is never written again. Each changed state is a row of its own under a running number, and the
+//! index keeps the newest of these numbers under a key made of what it is and its number.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -29,31 +29,13 @@ impl Packed for Thing {
     const NAME: &'static str = "thing";
 }
 
-fn version_key<T: Packed>(number: u64, version: u64) -> LookupKey {
-    lookup::key("version", &[T::NAME.as_bytes(), &number.to_be_bytes(), &version.to_be_bytes()])
-}
-
-/// Newest version of a number and the row that holds it; versions have no holes, so they are found by halving.
-fn newest<T: Packed>(disk: &Disk, index: &Index, number: u64) -> Result<Option<(u64, u64)>, Doubt> {
-    let get = |version| index.get(disk, &version_key::<T>(number, version));
-    let Some(mut row) = get(1)? else { return Ok(None) };
-    let (mut known, mut missing) = (1, 2);
-    while let Some(found) = get(missing)? {
-        (known, row, missing) = (missing, found, missing * 2);
-    }
-    while missing - known > 1 {
-        let middle = known + (missing - known) / 2;
-        match get(middle)? {
-            Some(found) => (known, row) = (middle, found),
-            None => missing = middle,
-        }
-    }
-    Ok(Some((known, row)))
+fn changed_key<T: Packed>(number: u64) -> LookupKey {
+    lookup::key("changed", &[T::NAME.as_bytes(), &number.to_be_bytes()])
 }
 
 /// Reads the newest state of a number.
 pub(super) fn read<T: Packed>(disk: &Disk, index: &Index, per_row: u16, number: u64) -> Result<Option<T>, Doubt> {
-    if let Some((_, row)) = newest::<T>(disk, index, number)? {
+    if let Some(row) = index.get(disk, &changed_key::<T>(number))? {
         let key = keys::number(Family::Amended, row);
         let value = disk.get(&key)?.ok_or_else(|| row::doubt(&key, "is missing"))?;
         let (of, state): (u64, T) = row::unpack(&key, &value)?;
@@ -106,9 +88,7 @@ impl OpenRow {
 }
 
 /// What one commit writes of one kind.
-pub(super) struct PackWriter<'a> {
-    pub(super) disk: &'a Disk,
-    pub(super) index: &'a Index,
+pub(super) struct PackWriter {
     pub(super) per_row: u16,
     /// Number of the next row of a changed state.
     pub(super) next_amended: u64,
@@ -116,7 +96,7 @@ pub(super) struct PackWriter<'a> {
     pub(super) lookups: Vec<(LookupKey, u64)>,
 }
 
-impl PackWriter<'_> {
+impl PackWriter {
     /// Writes states by number, ascending; new ones must follow the last without a hole.
     pub(super) fn write<'s, T: Packed + 's>(
         &mut self,
@@ -151,10 +131,9 @@ impl PackWriter<'_> {
     }
 
     fn amend<T: Packed>(&mut self, number: u64, state: &T, writes: &mut Writes) -> Result<(), Doubt> {
-        let version = newest::<T>(self.disk, self.index, number)?.map_or(1, |(version, _)| version + 1);
         let key = keys::number(Family::Amended, self.next_amended);
         writes.put(&key, row::pack(&key, &(number, state))?);
-        self.lookups.push((version_key::<T>(number, version), self.next_amended));
+        self.lookups.push((changed_key::<T>(number), self.next_amended));
         self.next_amended += 1;
         Ok(())
     }

@@ -58,7 +58,8 @@ impl Run {
         let bucket = bucket(key, self.starts.len() - 1);
         let (from, to) = (self.starts[bucket], self.starts[bucket + 1]);
         let wanted = print(key);
-        for place in from..to {
+        // Merged runs may hold a key more than once, its newest number last.
+        for place in (from..to).rev() {
             if self.prints[place as usize] != wanted {
                 continue;
             }

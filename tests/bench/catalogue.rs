@@ -85,6 +85,7 @@ impl Founder {
             agency: AUTHORITY.to_owned(),
             kind: kind.to_owned(),
             time: Time::parse("2025-01-01T00:00:00Z").expect("a time"),
+            time_text: None,
             subject: None,
             data,
         };

@@ -75,7 +75,7 @@ impl<'a> Poster<'a> {
 
     fn event(&self, kind: &str, time: &str, data: Value) -> NewEvent {
         let (kind, time) = (kind.to_owned(), Time::parse(time).unwrap());
-        NewEvent { id: Uuid::now_v7(), agency: self.agency.clone(), kind, time, subject: None, data }
+        NewEvent { id: Uuid::now_v7(), agency: self.agency.clone(), kind, time, time_text: None, subject: None, data }
     }
 
     fn signed(&mut self, events: &[NewEvent]) -> Report {

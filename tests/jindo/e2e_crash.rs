@@ -134,7 +134,7 @@ pub fn drafts(agency: &str, count: usize) -> Vec<Draft> {
         let time = Time::parse("2026-06-30T12:00:00+09:00").unwrap();
         let data = json!({ "region": "11", "class": "fast", "count": 1 });
         let (kind, id) = ("charger.installed.v1".to_owned(), Uuid::now_v7());
-        let event = NewEvent { id, agency: agency.to_owned(), kind, time, subject: None, data };
+        let event = NewEvent { id, agency: agency.to_owned(), kind, time, time_text: None, subject: None, data };
         let (content_type, body) = envelope::encode(&[event]);
         let subject = format!("ledger.report.{agency}.charger.installed.v1");
         Draft { subject, content_type: content_type.to_owned(), body }

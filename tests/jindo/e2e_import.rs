@@ -169,3 +169,39 @@ fn a_data_package_is_whole_and_imports_again() {
         assert_eq!(imported[part], known[part], "{part}");
     }
 }
+
+/// Found by a newcomer: an agency's own times are written with an offset, and what was exported counted again or was refused.
+#[test]
+fn what_is_exported_is_known_again() {
+    let folder = Folder::new();
+    let ledger = Ledger::up(&folder);
+    let event = |number: u32, time: &str| {
+        json!({"specversion": "1.0", "id": format!("0197f6a0-0000-7000-8000-{number:012}"), "source": "/agencies/keco",
+            "type": "charger.installed.v1", "time": time, "data": {"region": "11", "class": "fast", "count": number}})
+        .to_string()
+    };
+    let times = ["2026-03-02T09:00:00+09:00", "2026-03-02T00:00:00.500Z", "2026-03-03t01:02:03z"];
+    let lines: Vec<String> = times.iter().zip(1..).map(|(time, number)| event(number, time)).collect();
+    let file = folder.beside("events.ndjson");
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    let import = |path: &Path, more: &[&str]| {
+        let args = ["import", path.to_str().unwrap(), "--type", "charger.installed", "--agency", "keco"];
+        folder.json(&[&args[..], more].concat())
+    };
+    assert_eq!(import(&file, &[]).1["accepted"], 3);
+    for (format, more) in [("csv", &[][..]), ("csv", &["--key", "id"]), ("ndjson", &[])] {
+        let exported = folder.beside(&format!("exported.{format}"));
+        let out = folder.run(&["export", "charger.installed", "--format", format, "--out", exported.to_str().unwrap()]);
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        let text = std::fs::read_to_string(&exported).unwrap();
+        assert!(times.iter().all(|time| text.contains(time)), "{text}");
+        // Sent again on purpose: nothing is skipped because it was sent before.
+        let (exit, told) = import(&exported, &[more, &["--again"]].concat());
+        assert_eq!(
+            (exit, &told["duplicate"], &told["refused"]),
+            (0, &json!(3), &json!(0)),
+            "{format} {more:?}: {told}"
+        );
+    }
+    assert_eq!(ledger.indicator("ev-chargers")["figure"]["value"], 6);
+}

@@ -197,7 +197,15 @@ impl Author {
 
     fn event(&self, kind: &str, data: Value) -> NewEvent {
         let time = Time::parse("2026-06-30T12:00:00+09:00").unwrap();
-        NewEvent { id: Uuid::now_v7(), agency: self.agency.clone(), kind: kind.to_owned(), time, subject: None, data }
+        NewEvent {
+            id: Uuid::now_v7(),
+            agency: self.agency.clone(),
+            kind: kind.to_owned(),
+            time,
+            time_text: None,
+            subject: None,
+            data,
+        }
     }
 
     fn events(&mut self, noise: &mut Noise, others: &[(String, Uuid)]) -> Vec<NewEvent> {

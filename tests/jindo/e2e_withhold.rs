@@ -31,7 +31,7 @@ fn report(folder: &Folder, ledger: &Ledger, count: u64) {
         .map(|number| {
             let data = json!({"region": "11", "class": "fast", "count": number + 1});
             let (agency, kind) = ("keco".to_owned(), "charger.installed.v1".to_owned());
-            let event = NewEvent { id: Uuid::now_v7(), agency, kind, time, subject: None, data };
+            let event = NewEvent { id: Uuid::now_v7(), agency, kind, time, time_text: None, subject: None, data };
             let (content_type, body) = envelope::encode(&[event]);
             let subject = "ledger.report.keco.charger.installed.v1".to_owned();
             Draft { subject, content_type: content_type.to_owned(), body }

@@ -250,7 +250,15 @@ impl TestLedger {
 
     /// An event with a fresh id.
     pub fn event(&mut self, agency: &str, kind: &str, data: Value, time: Time) -> NewEvent {
-        NewEvent { id: self.id(), agency: agency.to_owned(), kind: kind.to_owned(), time, subject: None, data }
+        NewEvent {
+            id: self.id(),
+            agency: agency.to_owned(),
+            kind: kind.to_owned(),
+            time,
+            time_text: None,
+            subject: None,
+            data,
+        }
     }
 
     /// A signed message as it would arrive; `channel` is `report` or `govern`.

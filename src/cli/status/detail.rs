@@ -73,7 +73,9 @@ fn plain(figure: &FigureView, lang: Lang) -> String {
 }
 
 fn figures(page: &mut Page<'_>, view: &IndicatorView, lang: Lang) {
-    page.line(lang.pick("현재", "now"), &plain(&view.figure, lang));
+    let period = view.figure_period.as_ref().filter(|_| view.figure.value.is_some());
+    let period = period.map_or_else(String::new, |period| format!(" ({period})"));
+    page.line(lang.pick("현재", "now"), &format!("{}{period}", plain(&view.figure, lang)));
     let mut marks = Vec::new();
     for (count, ko, en) in [
         (view.figure.provisional, "잠정", "provisional"),

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::super::ledger::Running;
 use crate::catalogue::indicator::Indicator;
 use crate::event::Time;
+use crate::event::governance::Goal;
 use crate::limits::DEMO_EVERY_MS;
 use crate::projector::Shared;
 use crate::projector::bootstrap::{Publisher, Said};
@@ -59,7 +60,12 @@ fn invent(shared: &Shared, turn: u64) -> Option<(String, Said)> {
     };
     set("region", REGIONS[usize::try_from(turn).ok()? * 5 % REGIONS.len()].into());
     set("count", json!(count));
-    set("amount", json!(count * 100_000_000));
+    // What may not be passed is kept, near its limit.
+    let limits = state.targets.values().filter_map(|versions| versions.last()).map(|version| &version.target);
+    let limits = limits.filter(|target| target.goal == Goal::AtMost).filter_map(|target| target.value);
+    let limit = limits.map(|value| value.millionths() / 1_000_000).min();
+    let limit = limit.and_then(|limit| u64::try_from(limit).ok()).unwrap_or(u64::MAX);
+    set("amount", json!((count * 100_000_000).min(limit - limit / (count + 9))));
     set("class", ["fast", "medium", "slow"][usize::try_from(turn % 3).ok()?].into());
     for (field, values) in &selector.only {
         if let Some(value) = values.first().filter(|value| !value.is_empty()) {

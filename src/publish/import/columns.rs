@@ -207,6 +207,12 @@ fn flag(text: &str) -> Option<bool> {
     }
 }
 
+/// Whether a column of that title holds event ids where nothing else is said of it.
+#[must_use]
+pub fn is_id(title: &str) -> bool {
+    target(title, &[]) == Some(Target::Id)
+}
+
 /// An instant: RFC 3339, or a date or local time of Seoul as spreadsheets write it (`2026-03-02`, `2026.3.2 14:05`).
 ///
 /// # Errors

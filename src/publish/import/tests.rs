@@ -126,6 +126,7 @@ fn ndjson_takes_flat_fields_and_whole_events() {
         agency: "keco".into(),
         kind: KIND.into(),
         time: Time::parse("2026-03-02T00:00:00Z").unwrap(),
+        time_text: Some("2026-03-02T00:00:00Z".into()),
         subject: None,
         data: serde_json::json!({"region": "11", "class": "fast", "count": 1}),
     };

@@ -87,7 +87,7 @@ fn wanted_for(target: &TargetView, lang: Lang) -> String {
 }
 
 /// The period of the value, where the target shown is of another one or of none.
-fn period<'a>(view: &'a IndicatorView, target: Option<&TargetView>) -> Option<&'a str> {
+pub(super) fn period<'a>(view: &'a IndicatorView, target: Option<&TargetView>) -> Option<&'a str> {
     let period = view.figure_period.as_deref()?;
     (view.figure.value.is_some() && target.and_then(|target| target.period.as_deref()) != Some(period))
         .then_some(period)

@@ -80,6 +80,11 @@ impl<'a> Chart<'a> {
     pub fn said(&self) -> String {
         let figure = self.lang.of(&self.view.figure.text);
         let day = words::day(self.view.as_of, self.lang);
+        let day = match (self.view.path.strip_prefix("period/"), self.lang) {
+            (None, _) => day,
+            (Some(period), Lang::Ko) => format!("{period} 기간, {day}"),
+            (Some(period), Lang::En) => format!("{day}, for {period}"),
+        };
         let target = self.target().map(|target| self.lang.of(&target.current.text));
         match (self.lang, figure.is_empty(), target) {
             (Lang::Ko, true, _) => format!("{day} 현재 보고된 값이 없습니다."),

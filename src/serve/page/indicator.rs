@@ -60,7 +60,8 @@ pub fn content(of: &Commitment<'_>, visit: &Visit) -> Markup {
 }
 
 /// Whether values are stated for periods: what was said of one does not become another's with time.
-fn is_by_period(view: &IndicatorView) -> bool {
+#[must_use]
+pub fn is_by_period(view: &IndicatorView) -> bool {
     view.fold == FoldKind::Latest && !view.periods.is_empty()
 }
 
@@ -80,8 +81,14 @@ pub fn drawn(series: SeriesView, view: &IndicatorView) -> SeriesView {
         Some(PointView { day, value, verified, reports: period.figure.reports })
     };
     let fits = view.periods.iter().filter(|period| wanted.is_none() || length(&period.period) == wanted);
-    let points: Vec<PointView> = fits.filter_map(point).collect();
-    SeriesView { points_total: points.len() as u64, points, ..series }
+    let mut points: Vec<PointView> = fits.filter_map(point).collect();
+    // What was said of a period that is over says nothing of today.
+    let over = points.last().map(|point| point.day).filter(|day| *day < view.as_of);
+    points.extend(over.map(|day| PointView { day: day.plus(1), value: None, verified: None, reports: 0 }));
+    let shown = view.periods.iter().find(|period| Some(period.period.as_str()) == of);
+    let figure = shown.map(|period| period.figure.clone()).unwrap_or_default();
+    let path = of.map_or(series.path, |period| format!("period/{period}"));
+    SeriesView { points_total: points.len() as u64, points, figure, path, ..series }
 }
 
 /// A decision is one step: it has stages, not a line.

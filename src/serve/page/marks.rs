@@ -96,7 +96,9 @@ pub fn table(view: &IndicatorView, series: &SeriesView, visit: &Visit) -> Markup
         value.map_or_else(|| "–".to_owned(), |value| words::amount(value, view, lang))
     };
     let base = format!("/v1/indicators/{}/series", view.id);
-    let own: &[(&str, &str)] = &[("path", &series.path)];
+    // A line of periods is drawn from all of them: its address names none.
+    let (named, whole): (&[(&str, &str)], &[_]) = (&[("path", &series.path)], &[]);
+    let own = if super::indicator::is_by_period(view) { whole } else { named };
     html! {
         details #points {
             summary { (lang.pick("표로 보기", "As a table")) }

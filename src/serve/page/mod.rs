@@ -222,8 +222,11 @@ fn number(visit: &Visit, name: &str) -> Result<Option<u64>, Fault> {
 /// The chart alone, for the pages of others.
 async fn chart_svg(State(pages): State<Pages>, Path(id): Path<String>, asked: Asked) -> Response {
     let render = move |source: &dyn Source, visit: &Visit| {
+        let view = one(source, &id, visit)?;
+        let ask = Ask { as_of: Some(view.as_of), known_at: Some(Known::Size(view.size)) };
         let which = AskSeries { path: path(visit), ..AskSeries::default() };
-        let series = source.series(&id, visit.ask, &which)?.ok_or_else(no_series)?;
+        let series = source.series(&id, ask, &which)?.ok_or_else(no_series)?;
+        let series = if which.path.is_none() { indicator::drawn(series, &view) } else { series };
         Ok(chart::Chart::of(&series, visit.lang).draw(chart::Place::Alone))
     };
     let mut response = pages.render(asked, render).await;

@@ -215,7 +215,7 @@ pub fn row(view: &IndicatorView, visit: &Visit) -> Markup {
             td.owner { (lang.of(&view.owner.name)) }
             td.right.num {
                 @if view.figure.text.ko.is_empty() { span.quiet { (lang.pick("보고 없음", "none")) } }
-                @else { (lang.of(&view.figure.text)) }
+                @else { (lang.of(&view.figure.text)) @if let Some(period) = card::period(view, view.target()) { " (" (period) ")" } }
             }
             td.right.num { (target.map_or("–", |target| lang.of(&target.text))) }
             td.right.num {
