@@ -37,6 +37,7 @@ mod folds;
 mod gocheck;
 mod history;
 mod ledger;
+mod lineage;
 mod model;
 mod nats;
 mod offline;
