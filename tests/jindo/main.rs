@@ -31,6 +31,7 @@ mod e2e_up;
 mod e2e_wire;
 mod e2e_withhold;
 mod e2e_witness;
+mod e2e_words;
 mod faults;
 mod flips;
 mod folds;
