@@ -472,5 +472,7 @@ pub const AUDIT_FINDINGS_MAX: u64 = 100_000;
 pub const CHECKPOINT_BYTES_MAX: u64 = 64 * 1024;
 /// Bytes of a verifier key line: a name of [`NOTE_NAME_BYTES_MAX`] and a key, a post-quantum one among them.
 pub const VKEY_BYTES_MAX: u64 = 4 * 1024;
+/// Bytes of a file with all keys a log has had, one a line: a replacement a year for centuries.
+pub const VKEYS_BYTES_MAX: u64 = 64 * 1024;
 /// Bytes of a day's checkpoints: the 432,000 of a day that publishes five a second, with eight cosignatures each.
 pub const HISTORY_BYTES_MAX: u64 = 512 * 1024 * 1024;

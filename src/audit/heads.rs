@@ -121,11 +121,21 @@ impl Heads {
                 if matches!(by, By::History(_)) && ahead() {
                     continue;
                 }
-                let finding = Finding::new(
-                    "log-cut",
-                    format!("로그가 {size}건까지만 있는데 {wanted}건에 대한 서명이 있습니다: 뒤가 잘렸습니다"),
-                    format!("the log holds {size} entries, yet {wanted} were signed for: its end was cut off"),
-                );
+                let (ko, en) = match by {
+                    By::Given(_) => (
+                        format!(
+                            "보관하신 체크포인트는 {wanted}건인데 로그는 {size}건뿐입니다: 보관하신 것보다 짧습니다. 뒤가 잘렸거나 복사본이 더 오래되었습니다"
+                        ),
+                        format!(
+                            "the log is shorter than what you kept: it holds {size} entries, your checkpoint is of {wanted}; its end was cut off, or this copy is older"
+                        ),
+                    ),
+                    _ => (
+                        format!("로그가 {size}건까지만 있는데 {wanted}건에 대한 서명이 있습니다: 뒤가 잘렸습니다"),
+                        format!("the log holds {size} entries, yet {wanted} were signed for: its end was cut off"),
+                    ),
+                };
+                let finding = Finding::new("log-cut", ko, en);
                 report.find(finding.at(size).file(named(&by)).versions(size, wanted));
             }
         }

@@ -104,6 +104,21 @@ pub enum AuditFault {
         /// Why.
         fault: CheckpointFault,
     },
+    /// A longer checkpoint by a key that cannot be followed from the folder.
+    #[error(
+        "checkpoint {name} is of {claimed} entries, this folder has {size}, and nothing in it names the key that signed the \
+         checkpoint ({fault})"
+    )]
+    SinceKey {
+        /// Its name.
+        name: String,
+        /// Its entries, by its own word.
+        claimed: u64,
+        /// Entries of the folder.
+        size: u64,
+        /// Why.
+        fault: CheckpointFault,
+    },
     /// More receipts than one audit takes.
     #[error("{found} receipts or more are too many at once: give them in parts, at most {AUDIT_RECEIPTS_MAX} an audit")]
     Receipts {
@@ -135,8 +150,7 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(u64, u64)) -> Result<Repo
     witnessed.newest(&note, report.size, keys.at(report.size), &mut report);
     heads.history(&folder, &keys, &checkpoint, &mut witnessed, &mut report);
     for (name, note) in &options.since {
-        let since = |fault| AuditFault::Since { name: name.clone(), fault };
-        let given = keys.open(note).map_err(since)?;
+        let given = opening::kept(&keys, report.size, options, name, note)?;
         report.checkpoints += 1;
         witnessed.look(note, given.head.size, name, &mut report);
         heads.want(given.head, By::Given(name.clone()));

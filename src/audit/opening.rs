@@ -3,13 +3,12 @@
 use super::report::{Finding, Report};
 use super::{AuditFault, Options};
 use crate::catalogue::registry::Registry;
-use crate::event::json;
-use crate::log::checkpoint::{Checkpoint, Head};
-use crate::log::entry::{Entry, Verdict};
+use crate::log::checkpoint::{Checkpoint, CheckpointFault, Head};
 use crate::log::folder::{CHECKPOINT, LogFolder, VKEY};
 use crate::log::keyring::LogKeys;
-use crate::log::note::{Note, VerifierKey};
-use crate::log::tile::WIDTH;
+use crate::log::lineage::{self, Lineage};
+use crate::log::note::{Note, NoteFault, VerifierKey};
+use crate::log::policy::Policy;
 use crate::projector::keys_of;
 use crate::sign::hex;
 
@@ -36,7 +35,9 @@ pub fn opening(
         );
         report.find(finding.at(0).versions(hex::encode(&genesis), hex::encode(&given)));
     }
-    let keys = keys(folder, note, size, &first)?;
+    let mut keys = keys(folder, note, size, &first)?;
+    // Not for this checkpoint: for longer ones, of the history or kept elsewhere, where this one was put back.
+    lineage::beyond(folder, size, &mut keys);
     let file = folder.vkey()?.unwrap_or_default();
     let (vkey, before) = (keys.at(size).to_string(), keys.at(size - 1).to_string());
     // A crash may come between the first checkpoint by a new key, which the old one signs too, and the file.
@@ -66,38 +67,34 @@ pub fn opening(
 
 /// The log's keys. Entry 0 names the first; the log is read for later ones only where the first does not explain what is there.
 fn keys(folder: &LogFolder, note: &str, size: u64, first: &[u8]) -> Result<LogKeys, AuditFault> {
-    let vkey = named_key(first)?;
-    let mut keys = LogKeys::new(VerifierKey::parse(&vkey).map_err(AuditFault::Key)?);
-    let by_first =
-        Note::parse(note).is_ok_and(|note| note.verify([keys.newest()]).is_ok_and(|_| note.signatures.len() == 1));
+    let vkey = lineage::first(first).map_err(AuditFault::NoGenesis)?;
+    let key = VerifierKey::parse(&vkey).map_err(AuditFault::Key)?;
+    let by_first = Note::parse(note).is_ok_and(|note| note.verify([&key]).is_ok_and(|_| note.signatures.len() == 1));
     if by_first && folder.vkey()?.is_none_or(|file| file == vkey) {
-        return Ok(keys);
+        return Ok(LogKeys::new(key));
     }
-    for bundle in 0..size.div_ceil(WIDTH) {
-        // A bundle that cannot be read is found where its entries are checked.
-        for bytes in folder.entries(bundle, size).unwrap_or_default() {
-            for (index, rotation) in rotations(&bytes) {
-                // One that no key in force signed changes nothing; its verdict is judged in its place.
-                let _ = keys.rotate(index + 1, &rotation);
-            }
-        }
-    }
-    Ok(keys)
+    // A bundle that cannot be read is found where its entries are checked; a rotation that no key in force signed changes
+    // nothing, its verdict is judged in its place.
+    Ok(Lineage::read(folder, size, key, first).keys)
 }
 
-/// Rotations in an entry that was accepted.
-fn rotations(bytes: &[u8]) -> Vec<(u64, String)> {
-    let Ok(entry) = Entry::parse(bytes) else { return Vec::new() };
-    let rotates = |subject: &str| subject.starts_with("ledger.govern.") && subject.ends_with(".log.key-rotated.v1");
-    let accepted = entry.ruling.as_ref().is_some_and(|ruling| ruling.verdict == Verdict::Accepted);
-    if !accepted || !entry.subject.text().is_some_and(rotates) {
-        return Vec::new();
+/// A checkpoint that the auditor kept. One of more entries than the folder has is the log's word under any of its keys, those
+/// that a policy names among them: where the folder was cut, the entry that says from which size on each signs may be gone.
+pub fn kept(keys: &LogKeys, size: u64, options: &Options, name: &str, note: &str) -> Result<Checkpoint, AuditFault> {
+    let since = |fault| AuditFault::Since { name: name.to_owned(), fault };
+    let fault = match keys.open(note) {
+        Ok(checkpoint) => return Ok(checkpoint),
+        Err(fault @ CheckpointFault::Note(NoteFault::Unsigned(_))) => fault,
+        Err(fault) => return Err(since(fault)),
+    };
+    let claimed = Note::parse(note).map_err(CheckpointFault::from).and_then(|note| Checkpoint::parse(note.text));
+    let claimed = claimed.map_err(since)?.head.size;
+    if claimed <= size {
+        return Err(since(fault));
     }
-    let Some(Ok(tree)) = entry.body.bytes().map(|body| json::parse(body)) else { return Vec::new() };
-    let events = tree.as_array().cloned().unwrap_or_else(|| vec![tree]);
-    let note =
-        |event: &serde_json::Value| event.pointer("/data/note").and_then(|note| note.as_str()).map(str::to_owned);
-    events.iter().filter_map(note).map(|note| (entry.index, note)).collect()
+    let listed = options.policy.iter().flat_map(Policy::logs);
+    let all: Vec<&VerifierKey> = keys.all().chain(listed.filter(|key| key.name() == keys.newest().name())).collect();
+    Checkpoint::open_by(note, &all).map_err(|_| AuditFault::SinceKey { name: name.to_owned(), claimed, size, fault })
 }
 
 /// Whether the checkpoint was signed by the key that the log itself has named by then, after everything was read.
@@ -111,14 +108,4 @@ pub fn keys_hold(keys: &LogKeys, registry: &Registry, size: u64, report: &mut Re
         );
         report.find(finding.file(CHECKPOINT).versions(keys.at(size), named.at(size)));
     }
-}
-
-/// The key that entry 0 names.
-fn named_key(first: &[u8]) -> Result<String, AuditFault> {
-    let wrong = |why: &str| AuditFault::NoGenesis(why.to_owned());
-    let entry = Entry::parse(first).map_err(|fault| wrong(&fault.to_string()))?;
-    let body = entry.body.bytes().ok_or_else(|| wrong("it has no body"))?;
-    let tree = json::parse(body).map_err(|fault| wrong(&fault.to_string()))?;
-    let key = tree.pointer("/data/log_key").and_then(serde_json::Value::as_str);
-    key.filter(|key| !key.is_empty()).map(str::to_owned).ok_or_else(|| wrong("it names no key of the log"))
 }

@@ -81,7 +81,10 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let agency = args.who.agency()?;
     let document = Document::open(&args.file).map_err(|error| {
         let file = args.file.display();
-        could(format!("{file}: {error}"), format!("{file}: {error}"))
+        could(format!("{file}: {error}"), format!("{file}: {error}")).next(
+            "경로를 확인하세요. CSV, Excel, OpenDocument, NDJSON을 읽습니다.",
+            "check the path; CSV, Excel, OpenDocument and NDJSON are read",
+        )
     })?;
     let import = mapped(&args, &document, &schema, &agency)?;
     let checked = import.check();

@@ -15,6 +15,7 @@ use crate::log::tail::{Entries, LogReader};
 
 use super::Context;
 use super::exit::{could, usage};
+use super::kinds::near;
 
 /// Which entries and events are wanted.
 #[derive(Debug, Clone, Default)]
@@ -257,6 +258,23 @@ pub fn check_indicator(registry: &Registry, id: &str) -> anyhow::Result<()> {
     Err(usage(format!("지표 '{id}'이(가) 없습니다"), format!("there is no indicator '{id}'"))
         .next(format!("있는 지표: {}", known.join(", ")), format!("there are: {}", known.join(", ")))
         .into())
+}
+
+/// Refuses an agency that is not registered.
+///
+/// # Errors
+/// It is not; near ones are named, or all of them.
+pub fn check_agency(registry: &Registry, code: &str) -> anyhow::Result<()> {
+    if registry.agencies.contains_key(code) {
+        return Ok(());
+    }
+    let near = near(code, registry.agencies.keys().map(|code| &**code)).join(", ");
+    Err(usage(
+        format!("기관 '{code}'은(는) 이 로그에 등록되어 있지 않습니다"),
+        format!("agency '{code}' is not registered in this log"),
+    )
+    .next(format!("비슷한 기관: {near}"), format!("near it: {near}"))
+    .into())
 }
 
 fn item(entry: Entry) -> Item {

@@ -101,9 +101,8 @@ pub fn run(verb: Verb, context: &Context) -> anyhow::Result<Exit> {
         Verb::Add(Add { key, of, who }) => {
             checked(&key).and_then(|()| publish(&who, "key.added.v1", json!(KeyAdded { agency: of, key }), context))
         }
-        Verb::Revoke(Revoke { key, of, reason, who }) => {
-            publish(&who, "key.revoked.v1", json!(KeyRevoked { agency: of, key, reason }), context)
-        }
+        Verb::Revoke(Revoke { key, of, reason, who }) => checked(&key)
+            .and_then(|()| publish(&who, "key.revoked.v1", json!(KeyRevoked { agency: of, key, reason }), context)),
         Verb::RotateLog(RotateLog { reason, who }) => {
             let rotated = rotated(reason, context)?;
             publish(&who, "log.key-rotated.v1", json!(rotated), context)
@@ -113,11 +112,14 @@ pub fn run(verb: Verb, context: &Context) -> anyhow::Result<Exit> {
 
 /// A refusal would stand in the log for ever.
 fn checked(key: &str) -> anyhow::Result<()> {
-    if public_key_bytes(key).is_some() {
+    if public_key_bytes(key).is_some_and(|_| key.starts_with('U')) {
         return Ok(());
     }
     Err(usage(format!("'{key}'는 NKey 공개키가 아닙니다"), format!("'{key}' is no NKey public key"))
-        .next("`jindo keygen`이 출력한 U…를 주세요.", "give the U… that `jindo keygen` prints")
+        .next(
+            "`jindo keygen`이 출력한 U… 전체를 주세요. 등록된 키는 /v1/agencies에 있습니다.",
+            "give the whole U… that `jindo keygen` prints; /v1/agencies shows those that are registered",
+        )
         .into())
 }
 
@@ -174,4 +176,20 @@ fn rotated(reason: String, context: &Context) -> anyhow::Result<LogKeyRotated> {
     let next = next.map_err(|fault| failed(fault.to_string()))?;
     let note = keyring::rotation(held, &next).map_err(|fault| failed(fault.to_string()))?;
     Ok(LogKeyRotated { new: next.to_string(), note, reason })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Found by a newcomer: `key revoke UABC…` was signed, published and refused for ever.
+    #[test]
+    fn a_key_is_checked_before_it_is_signed_for() {
+        let whole = KeyPair::generate().unwrap().public().to_owned();
+        assert!(checked(&whole).is_ok());
+        for wrong in ["UABC…", "", &whole[..55], &whole.to_lowercase(), &format!("{whole}A")] {
+            let failure = checked(wrong).unwrap_err().downcast::<super::super::exit::Failure>().unwrap();
+            assert!(failure.exit == Exit::Usage && failure.next.is_some(), "{wrong}: {failure}");
+        }
+    }
 }

@@ -45,7 +45,13 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     }
     let failed = |error: KeyFault| could(error.to_string(), error.to_string());
     let pair = KeyPair::generate().map_err(failed)?;
-    pair.save_new(&path).map_err(failed)?;
+    pair.save_new(&path).map_err(|error| match error {
+        KeyFault::Exists(_) => failed(error).next(
+            "있는 키를 그대로 쓰거나, 새 키는 --out FILE로 다른 파일에 만들어 `jindo key add`로 등록하세요.",
+            "use the key that is there; for another one give --out FILE, and register it with `jindo key add`",
+        ),
+        error => failed(error),
+    })?;
     let (public, shown) = (pair.public(), path.display());
     if context.json {
         out::json(&json!({"agency": args.agency, "public": public, "file": shown.to_string()}))?;

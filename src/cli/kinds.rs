@@ -94,10 +94,18 @@ fn exact(name: &str) -> Option<&'static str> {
 
 fn nearest(name: &str) -> Vec<&'static str> {
     let wanted = without_version(name);
-    let mut kinds: Vec<(usize, &str)> =
-        embedded().iter().map(|(kind, _)| (distance(wanted, without_version(kind)), *kind)).collect();
-    kinds.sort_unstable();
-    kinds.into_iter().take(3).map(|(_, kind)| kind).collect()
+    first_three(embedded().iter().map(|(kind, _)| (distance(wanted, without_version(kind)), *kind)).collect())
+}
+
+/// Of these names the three that are nearest to one.
+#[must_use]
+pub fn near<'a>(name: &str, of: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    first_three(of.map(|known| (distance(name, known), known)).collect())
+}
+
+fn first_three(mut names: Vec<(usize, &str)>) -> Vec<&str> {
+    names.sort_unstable();
+    names.into_iter().take(3).map(|(_, name)| name).collect()
 }
 
 /// Edits that turn one text into another (Levenshtein).

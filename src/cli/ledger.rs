@@ -1,5 +1,6 @@
 //! The running ledger over HTTP: found by `--ledger` or `DIR/running.json`, asked with a time limit. Never opens the store.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -38,21 +39,28 @@ impl Running {
     /// # Errors
     /// No ledger runs there, or the file is damaged.
     pub fn read(context: &Context) -> anyhow::Result<Self> {
-        let path = context.data.join("running.json");
-        if !path.exists() {
+        Self::in_folder(&context.data)?.ok_or_else(|| {
             let data = context.data.display();
-            return Err(could(
-                format!("{data} 폴더에서 실행 중인 원장이 없습니다"),
-                format!("no ledger is running in {data}"),
-            )
-            .next(
-                "`jindo up`으로 시작하거나 --data DIR 또는 --ledger URL을 주세요.",
-                "start one with `jindo up`, or give --data DIR or --ledger URL",
-            )
-            .into());
+            could(format!("{data} 폴더에서 실행 중인 원장이 없습니다"), format!("no ledger is running in {data}"))
+                .next(
+                    "`jindo up`으로 시작하거나 --data DIR 또는 --ledger URL을 주세요.",
+                    "start one with `jindo up`, or give --data DIR or --ledger URL",
+                )
+                .into()
+        })
+    }
+
+    /// `running.json` of a data folder; `None` where there is none.
+    ///
+    /// # Errors
+    /// The file is damaged.
+    pub fn in_folder(data: &Path) -> anyhow::Result<Option<Self>> {
+        let path = data.join("running.json");
+        if !path.exists() {
+            return Ok(None);
         }
         let text = out::read_text(&path, crate::limits::RUNNING_BYTES_MAX)?;
-        serde_json::from_str(&text).map_err(|error| file(&path, &std::io::Error::other(error)).into())
+        serde_json::from_str(&text).map(Some).map_err(|error| file(&path, &std::io::Error::other(error)).into())
     }
 }
 

@@ -173,7 +173,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(exit.code());
         }
     };
-    log_to_stderr();
+    log_to_stderr(&cli.verb);
     let context = Context::new(cli.global);
     let exit = match run_verb(cli.verb, &context) {
         Ok(exit) => exit,
@@ -183,10 +183,16 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     ExitCode::from(exit.code())
 }
 
-/// What happens inside, on standard error: warnings, or what `RUST_LOG` asks for.
-fn log_to_stderr() {
+/// What happens inside, on standard error: what `RUST_LOG` asks for, else of a ledger that stays up its warnings and what it
+/// does, and of commands that end only errors of their own: what failed is said once, in words, and a client library's line
+/// before it says the same in others.
+fn log_to_stderr(verb: &Verb) {
+    let default = match verb {
+        Verb::Up(_) | Verb::Run(_) => "warn,jindo=info",
+        _ => "error,async_nats=off",
+    };
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,jindo=info"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second call, as in tests, finds the first in place.
     let _ = log.with_ansi(std::io::stderr().is_terminal()).try_init();

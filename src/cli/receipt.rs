@@ -40,6 +40,10 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
             format!("'{id}'은(는) 사건 UUID, 항목 번호, 서명의 SHA-256 가운데 어느 것도 아닙니다"),
             format!("'{id}' is no event UUID, entry index or SHA-256 of a signature"),
         )
+        .next(
+            "`jindo report`가 출력한 사건 id나, `jindo replay`가 보여 주는 항목 번호를 주세요.",
+            "give the event id that `jindo report` printed, or the entry index that `jindo replay` shows",
+        )
         .into());
     }
     let query: Vec<_> = args.agency.iter().map(|code| ("agency", code.clone())).collect();

@@ -61,7 +61,7 @@ async fn recovered(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         None => Some(own_server(data, &operator).await?),
     };
     let url = args.nats.clone().or_else(|| server.as_ref().map(|server| server.url.clone())).unwrap_or_default();
-    let told = with(args, data, &operator, &url, &tail).await;
+    let told = with(args, &operator, &url, &tail, context).await;
     if let Some(server) = server {
         server.stop().await;
     }
@@ -75,7 +75,8 @@ async fn recovered(args: &Args, context: &Context) -> anyhow::Result<Exit> {
 }
 
 /// Connects and recovers.
-async fn with(args: &Args, data: &Path, operator: &KeyPair, url: &str, tail: &Tail) -> anyhow::Result<Recovery> {
+async fn with(args: &Args, operator: &KeyPair, url: &str, tail: &Tail, context: &Context) -> anyhow::Result<Recovery> {
+    let (data, lang) = (&context.data, context.lang);
     let link = up::operator_link(url, operator, "jindo recover").await?;
     let reading = up::operator_link(url, operator, "jindo recover, reading").await?;
     let folder = LogFolder::new(&data.join("log"));
@@ -85,9 +86,9 @@ async fn with(args: &Args, data: &Path, operator: &KeyPair, url: &str, tail: &Ta
     let mut watch = |step: Step| {
         match step {
             Step::Comparing(done, all) | Step::Brought(done, all) => bar.set(done, all),
-            Step::Retired(number) => tracing::info!(number, "stream retired"),
-            Step::Begun => tracing::info!("next stream begun"),
-            Step::Opened => tracing::info!("next stream opened"),
+            Step::Retired(number) => eprintln!("{} {number}", lang.pick("스트림 닫음:", "stream retired:")),
+            Step::Begun => eprintln!("{}", lang.pick("다음 스트림을 만들었음", "next stream begun")),
+            Step::Opened => eprintln!("{}", lang.pick("다음 스트림을 열었음", "next stream opened")),
         }
         true
     };

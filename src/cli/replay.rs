@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::event::Event;
 use crate::limits::TABLE_ROWS_MAX;
+use crate::log::tail::LogReader;
 
 use super::exit::Exit;
 use super::journal::{self, Item, Journal, Point, Wanted, point};
@@ -62,33 +63,64 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         journal::check_indicator(&journal::registry(&log)?, id)?;
     }
     let wanted = Wanted { from: args.from, to: args.to, agency: args.agency, kind, indicator: args.indicator };
-    let journal = Journal::new(&log, wanted);
-    if context.json {
-        lines(journal, args.refused, args.limit)
+    let journal = Journal::new(&log, wanted.clone());
+    let shown = if context.json {
+        lines(journal, args.refused, args.limit)?
     } else {
-        table(journal, args.refused, args.limit, context)
+        table(journal, args.refused, args.limit, context)?
+    };
+    if shown == 0 && args.limit != Some(0) {
+        nothing(&log, &wanted, context)?;
     }
+    Ok(Exit::Ok)
 }
 
-fn lines(mut journal: Journal, refused: bool, limit: Option<usize>) -> anyhow::Result<Exit> {
+/// Says on standard error that there is nothing, and how points were understood: `2026` is an entry, no year.
+fn nothing(log: &LogReader, wanted: &Wanted, context: &Context) -> anyhow::Result<()> {
+    if let Some(code) = &wanted.agency {
+        journal::check_agency(&journal::registry(log)?, code)?;
+    }
+    let (size, lang) = (log.size(), context.lang);
+    let said = |point: Point, is_end: bool| match point {
+        Point::Index(index) => format!("{} {index}", lang.pick("항목", "entry")),
+        Point::Time(first, last) => if is_end { last } else { first }.to_string(),
+    };
+    let from = wanted.from.map_or_else(|| lang.pick("처음", "the beginning").to_owned(), |point| said(point, false));
+    let to = wanted.to.map_or_else(|| lang.pick("끝", "the end").to_owned(), |point| said(point, true));
+    match lang {
+        Lang::Ko => eprintln!("jindo: 찾은 것이 없습니다: {from}부터 {to}까지. 로그에는 {size}건이 있습니다."),
+        Lang::En => eprintln!("jindo: nothing found from {from} to {to}: the log holds {size} entries"),
+    }
+    if [wanted.from, wanted.to].iter().any(|point| matches!(point, Some(Point::Index(index)) if *index >= size)) {
+        let (ko, en) = (
+            "  수만 쓰면 항목 번호입니다. 날짜는 2026-01-01처럼 쓰세요.",
+            "  a bare number is an entry index; write a date as 2026-01-01",
+        );
+        eprintln!("{}", lang.pick(ko, en));
+    }
+    Ok(())
+}
+
+/// As NDJSON; how many rows.
+fn lines(mut journal: Journal, refused: bool, limit: Option<usize>) -> anyhow::Result<usize> {
     let mut writer = out::writer(None)?;
-    let mut left = limit.unwrap_or(usize::MAX);
+    let (limit, mut shown) = (limit.unwrap_or(usize::MAX), 0);
     while let Some(item) = journal.advance()? {
         if refused && item.code().is_none() {
             continue;
         }
         for row in rows(&item) {
-            if left == 0 {
+            if shown == limit {
                 writer.flush()?;
-                return Ok(Exit::Ok);
+                return Ok(shown);
             }
-            left -= 1;
+            shown += 1;
             serde_json::to_writer(&mut writer, &row_json(&item, row))?;
             writer.write_all(b"\n")?;
         }
     }
     writer.flush()?;
-    Ok(Exit::Ok)
+    Ok(shown)
 }
 
 /// An entry's events, or one row without an event where its body is no report.
@@ -114,7 +146,8 @@ fn row_json(item: &Item, row: Option<&(usize, Event)>) -> Value {
     shown
 }
 
-fn table(mut journal: Journal, refused: bool, limit: Option<usize>, context: &Context) -> anyhow::Result<Exit> {
+/// As a table; how many rows.
+fn table(mut journal: Journal, refused: bool, limit: Option<usize>, context: &Context) -> anyhow::Result<usize> {
     let lang = context.lang;
     let mut table = Table::new()
         .right("#")
@@ -151,13 +184,16 @@ fn table(mut journal: Journal, refused: bool, limit: Option<usize>, context: &Co
             ]);
         }
     }
+    if table.is_empty() {
+        return Ok(0);
+    }
     out::text(&table.render(context.width, context.colour))?;
     if cut {
         let note = lang
             .pick("더 있습니다: --limit, --from 또는 --json을 쓰세요.", "there is more: use --limit, --from or --json");
         eprintln!("{note}");
     }
-    Ok(Exit::Ok)
+    Ok(table.len())
 }
 
 /// What an event says, and whether texts of it were masked by law.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::admit::screen::check_time;
 use crate::event::envelope::{self, NewEvent};
 use crate::event::schema::{DataFault, Schema};
 use crate::event::{Time, personal};
@@ -70,6 +71,18 @@ pub struct Args {
 
 fn time(text: &str) -> Result<Time, String> {
     columns::time(text).map_err(|error| error.en)
+}
+
+/// A time that admission refuses for sure is not signed: the refusal would stand in the log for ever.
+fn in_range(time: Time, now: Time) -> anyhow::Result<()> {
+    if check_time(time, now).is_ok() {
+        return Ok(());
+    }
+    let (ko, en) = (
+        format!("--time {time}: 2000-01-01부터 지금의 하루 뒤까지만 받습니다"),
+        format!("--time {time}: taken from 2000-01-01 until a day from now"),
+    );
+    Err(usage(ko, en).next("일이 일어난 시각을 주세요.", "give the time it happened").into())
 }
 
 /// Reports.
@@ -164,6 +177,7 @@ fn event(args: &Args, schema: &Schema, context: &Context) -> anyhow::Result<NewE
         )
         .into());
     }
+    in_range(args.time.unwrap_or_else(Time::now), Time::now())?;
     let id = match (&args.key, args.id) {
         (Some(key), _) => event_id(&agency, &schema.kind, key),
         (None, Some(id)) => id,

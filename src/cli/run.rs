@@ -79,6 +79,7 @@ async fn serve(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let watch = up::witnesses::read(args.witnesses.as_deref(), data)?;
     std::fs::create_dir_all(data.join("log")).map_err(|error| super::exit::file(data, &error))?;
     let core = up::open(data)?;
+    let listener = up::listening(args.http)?;
     let link = up::operator_link(&args.nats, &operator, "jindo projector").await?;
     let declare = (!args.follow).then_some(args.replicas);
     let found = up::stream_of(&link, &core, args.stream, declare).await?;
@@ -103,7 +104,7 @@ async fn serve(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     if !args.follow {
         live = live.with_intake(Intake::new(up::operator_link(&args.nats, &operator, "jindo gateway").await?, &stream));
     }
-    let (http, stop, serving) = up::http(args.http, live).await?;
+    let (http, stop, serving) = up::http(listener, live)?;
     let running = Running {
         http: format!("http://{http}"),
         nats: args.nats.clone(),

@@ -8,6 +8,7 @@ use crate::serve::source::Health;
 use crate::store::progress::view::{FigureView, IndicatorView, IndicatorsView, StatusView, TargetState};
 
 use super::exit::{Exit, could, usage};
+use super::kinds::near;
 use super::ledger::{Ledger, segment};
 use super::table::{Cell, Style, Table, cell};
 use super::{Context, out};
@@ -67,8 +68,9 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         }
         return Ok(Exit::Ok);
     };
-    let view: IndicatorView =
-        ledger.get(&format!("/v1/indicators/{}", segment(&wanted)), &query)?.ok_or_else(|| unknown(&wanted))?;
+    let view: IndicatorView = ledger
+        .get(&format!("/v1/indicators/{}", segment(&wanted)), &query)?
+        .ok_or_else(|| unknown(&wanted, &ledger))?;
     match (context.json, args.csv) {
         (true, _) => out::json(&view)?,
         (_, true) => csv(std::slice::from_ref(&view))?,
@@ -94,9 +96,17 @@ fn no_ledger(ledger: &Ledger) -> anyhow::Error {
         .into()
 }
 
-fn unknown(id: &str) -> anyhow::Error {
+fn unknown(id: &str, ledger: &Ledger) -> anyhow::Error {
+    // Where it cannot be asked for them, none are near.
+    let known: Option<IndicatorsView> = ledger.get("/v1/indicators", &[]).ok().flatten();
+    let known = known.map(|view| view.indicators).unwrap_or_default();
+    let near = near(id, known.iter().map(|indicator| indicator.id.as_str())).join(", ");
+    let (ko, en) = match near.as_str() {
+        "" => (String::new(), String::new()),
+        near => (format!("비슷한 것: {near}. "), format!("near it: {near}. ")),
+    };
     usage(format!("지표 '{id}'이(가) 없습니다"), format!("there is no indicator '{id}'"))
-        .next("`jindo status`가 지표 번호를 모두 보여 줍니다.", "`jindo status --json` lists every id")
+        .next(format!("{ko}`jindo status`가 지표를 모두 보여 줍니다."), format!("{en}`jindo status` lists every id"))
         .into()
 }
 

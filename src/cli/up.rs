@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -23,9 +24,11 @@ use super::exit::{Exit, could, file};
 use super::ledger::Running;
 use crate::event::subject::OWN_KEYS;
 use crate::log::publish::Fence;
+use crate::log::tail::TailFault;
 use crate::projector::beat::{Beat, ReadKeys};
 use crate::projector::bootstrap::{BootstrapError, key_of, log_keys};
 use crate::projector::core::Core;
+use crate::projector::halt::Halt;
 use crate::projector::remind::{self, webhook::Webhook};
 use crate::projector::run::{self, Ledger, Projector};
 use crate::projector::{Health, Shared, announce, service};
@@ -36,7 +39,7 @@ use crate::sign::KeyPair;
 use crate::stream::config::{AgencyUser, NatsConfig};
 use crate::stream::fence::NatsFence;
 use crate::stream::server::Server;
-use crate::stream::{Finding, Link, Login, Past, ReadError, connect, declare, stream_name, succession};
+use crate::stream::{Finding, Link, Login, Past, ReadError, StreamError, connect, declare, stream_name, succession};
 
 /// Start everything on this machine
 #[derive(Debug, clap::Args)]
@@ -94,6 +97,8 @@ async fn up(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let plan = found::Plan::read(args)?;
     let watch = witnesses::read(args.witnesses.as_deref(), data)?;
     let core = open(data)?;
+    plan.suits(&core.registry(), data)?;
+    let listener = listening(args.http)?;
     let users = known_users(data, &plan)?;
     let told = users.of(&core.registry());
     let server = nats(args, data, told.clone()).await?;
@@ -109,7 +114,7 @@ async fn up(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let beat = beat(making, &projector.shared).await?;
     let gateway = Intake::new(operator_link(&server.url, &operator, "jindo gateway").await?, &stream);
     let live = Live::new(projector.shared.clone(), true).with_intake(gateway);
-    let (http, stop, serving) = http(args.http, live).await?;
+    let (http, stop, serving) = http(listener, live)?;
     let running = Running {
         http: format!("http://{http}"),
         nats: server.url.clone(),
@@ -216,7 +221,14 @@ pub(super) fn open(data: &Path) -> anyhow::Result<Core> {
     let core = run::open(&ledger, &mut |done, all| bar.set(done, all));
     bar.finish();
     Ok(core.map_err(|halt| {
-        could(format!("원장을 열 수 없습니다: {halt}"), format!("the ledger cannot be opened: {halt}"))
+        let failed = could(format!("원장을 열 수 없습니다: {halt}"), format!("the ledger cannot be opened: {halt}"));
+        match (&halt, Running::in_folder(data)) {
+            (Halt::Tail(TailFault::Locked(_)), Ok(Some(Running { http, nats, pid, .. }))) => failed.next(
+                format!("이미 실행 중입니다: http={http} nats={nats}, 프로세스 {pid}. 그대로 쓰거나 먼저 끝내세요."),
+                format!("it runs already: http={http} nats={nats}, process {pid}; use it, or stop it first"),
+            ),
+            _ => failed,
+        }
     })?)
 }
 
@@ -248,7 +260,19 @@ async fn nats(args: &Args, data: &Path, agencies: Vec<AgencyUser>) -> anyhow::Re
     };
     std::fs::create_dir_all(&config.store_dir).map_err(|error| file(&config.store_dir, &error))?;
     let config = NatsConfig { store_dir: std::fs::canonicalize(&config.store_dir)?, ..config };
-    Ok(Server::start(&data.join("nats"), config).await?)
+    let port = config.port;
+    Ok(Server::start(&data.join("nats"), config).await.map_err(|error| {
+        let failed = could(format!("NATS를 시작할 수 없습니다: {error}"), error.to_string());
+        // The port is asked for only after the fact: nats-server is the one to say it is taken.
+        let taken = u16::try_from(port).is_ok_and(|port| std::net::TcpListener::bind(("127.0.0.1", port)).is_err());
+        match error {
+            StreamError::Start { .. } if taken => failed.next(
+                format!("포트 {port}를 다른 프로그램이 쓰고 있습니다. --nats-port 0이나 다른 포트를 주세요."),
+                format!("another program uses port {port}: give --nats-port 0, or another port"),
+            ),
+            _ => failed,
+        }
+    })?)
 }
 
 /// A connection with a key of the projector's.
@@ -343,12 +367,16 @@ pub(super) async fn end(beat: Option<Beat>) {
 
 type Serving = (SocketAddr, watch::Sender<bool>, tokio::task::JoinHandle<std::io::Result<()>>);
 
-/// HTTP on its own task.
-pub(super) async fn http(address: SocketAddr, live: Live) -> anyhow::Result<Serving> {
-    let listener = serve::listen(address).map_err(|error| {
+/// The address of HTTP, taken before anything is started that would have to be stopped again.
+pub(super) fn listening(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    Ok(serve::listen(address).map_err(|error| {
         could(format!("HTTP 주소 {address}: {error}"), format!("HTTP address {address}: {error}"))
             .next("다른 주소를 --http로 주세요.", "give another one with --http")
-    })?;
+    })?)
+}
+
+/// HTTP on its own task.
+pub(super) fn http(listener: TcpListener, live: Live) -> anyhow::Result<Serving> {
     let bound = listener.local_addr()?;
     let config = serve::Config { connections_max: connections(raise()), ..serve::Config::default() };
     let (stop, mut stopped) = watch::channel(false);

@@ -1,7 +1,8 @@
-//! `jindo verify`: a receipt, or the evidence of a fork, against the log's key, offline. It reads that file, the key and the
-//! policy, and nothing else.
+//! `jindo verify`: a receipt, or the evidence of a fork, against the log's key, offline. It reads that file, the key, the
+//! policy, and the log folder where the key lies in one: rotations are followed there.
 
 mod fork;
+pub(super) mod trust;
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,7 @@ use super::table::harmless_lines;
 use super::{Context, out};
 use crate::event::Time;
 use crate::event::lang::Lang;
-use crate::limits::{POLICY_BYTES_MAX, RECEIPT_BYTES_MAX, VKEY_BYTES_MAX};
+use crate::limits::{POLICY_BYTES_MAX, RECEIPT_BYTES_MAX};
 use crate::log::checkpoint::CheckpointFault;
 use crate::log::entry::{Entry, Verdict, leaf_hash};
 use crate::log::fork::Fork;
@@ -21,26 +22,33 @@ use crate::log::note::VerifierKey;
 use crate::log::policy::Policy;
 use crate::log::receipt::{Proven, Receipt, ReceiptFault};
 use crate::sign::hex;
+use trust::Trust;
 
 /// Check a receipt or the evidence of a fork, offline
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   jindo verify 41.tlog-proof --vkey ledger.vkey
+  jindo verify 41.tlog-proof --vkey ledger.vkey --log ./copy  the log's key was replaced since, or before
   jindo verify log/conflicts/812-3f… --vkey ledger.vkey      did the log's key sign two trees?
   jindo verify 41.tlog-proof --vkey 'jindo.local/motie-2026+530d903a+AekyeRrm…' --policy witnesses.policy
 
-Take the key from whoever you trust, not from where the receipt came from. A policy is a C2SP tlog-policy file.
+Take the key from whoever you trust, not from where the receipt came from. Where the log's key was replaced, the entries of
+a log folder lead from the key you have to the one of the receipt's day: the folder the file --vkey lies in, or --log.
+A policy is a C2SP tlog-policy file.
 Exit code 0: it holds. 1: it does not. 2: it could not be checked.")]
 pub struct Args {
     /// Receipt, or evidence of a fork
     receipt: PathBuf,
-    /// Verifier key of the log: the line, or a file with it
+    /// Verifier key of the log: the line, or a file with it; several of one log a line each
     #[arg(long, value_name = "VKEY|FILE", required_unless_present = "policy")]
     vkey: Option<String>,
     /// Policy: logs that count, and witnesses that must have cosigned
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    /// Log folder or a copy of it, to follow replacements of the log's key [default: the folder --vkey lies in]
+    #[arg(long, value_name = "DIR", requires = "vkey")]
+    log: Option<PathBuf>,
 }
 
 /// Checks it.
@@ -48,32 +56,34 @@ pub struct Args {
 /// # Errors
 /// A file cannot be read, the key or the policy is none.
 pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
-    let key = args.vkey.as_deref().map(vkey).transpose()?;
+    let trust = Trust::read(args.vkey.as_deref(), args.log.as_deref())?;
     let policy = args.policy.as_deref().map(policy).transpose()?;
     let text = out::read_foreign(&args.receipt, RECEIPT_BYTES_MAX as u64)?;
     if Fork::is_one(&text) {
-        return fork::run(&text, key.as_ref(), policy.as_ref(), context);
+        return fork::run(&text, &trust, policy.as_ref(), context);
     }
     let checked = Receipt::parse(&text).and_then(|receipt| {
-        let proven = receipt.verify(key.as_ref(), policy.as_ref())?;
-        Ok((receipt, proven))
+        let (proven, followed) = trust.prove(&receipt, policy.as_ref())?;
+        Ok((receipt, proven, followed))
     });
     match checked {
-        Ok((receipt, proven)) => {
+        Ok((receipt, proven, followed)) => {
             if context.json {
-                out::json(&shown(&receipt, &proven))?;
+                out::json(&shown(&receipt, &proven, followed.as_ref()))?;
             } else {
-                out::text(&harmless_lines(&said(&receipt, &proven, context.lang)))?;
+                out::text(&harmless_lines(&said(&receipt, &proven, followed.as_ref(), context.lang)))?;
             }
             Ok(Exit::Ok)
         }
         Err(ReceiptFault::NoKey) => Err(no_log().into()),
         Err(ReceiptFault::Checkpoint(CheckpointFault::Note(fault @ NoteFault::Unsigned(_)))) => {
             let what = (
-                "확인하지 못함: 다른 키가 서명한 접수증입니다. 로그의 키가 교체되었다면 그 전의 vkey가 필요합니다: \
-                 기관의 발신함 receipts/vkey, 또는 감사인이 보관한 것을 --vkey로 주세요.",
-                "NOT OK: another key than the one given signed this receipt. Where the log's key was replaced since, it takes the \
-                 vkey of its day: give --vkey the file receipts/vkey of the agency's outbox, or the one you kept.",
+                "확인하지 못함: 주어진 키가 아닌 다른 키가 서명한 접수증입니다. 로그의 키가 교체되었다면 로그 폴더의 기록이 그 날의 \
+                 키로 이어 줍니다: --log에 로그 폴더(또는 그 전체 복사본)를 주세요. 또는 접수증이 있는 발신함의 receipts/vkey를 \
+                 --vkey로 주세요.",
+                "NOT OK: another key than the one given signed this receipt. Where the log's key was replaced, the entries of the \
+                 log folder lead to the key of its day: give --log that folder, or a whole copy; or give --vkey the file \
+                 receipts/vkey of the outbox that holds the receipt.",
             );
             does_not_hold(what, &fault.to_string(), context)
         }
@@ -97,17 +107,18 @@ fn does_not_hold((ko, en): (&str, &str), fault: &str, context: &Context) -> anyh
     Ok(Exit::Found)
 }
 
-/// The key, as given or from a file.
-pub(super) fn vkey(given: &str) -> anyhow::Result<VerifierKey> {
-    let path = Path::new(given);
-    let text = if path.is_file() { out::read_foreign(path, VKEY_BYTES_MAX)? } else { given.to_owned() };
-    VerifierKey::parse(text.trim_end_matches('\n')).map_err(|fault| could(fault.to_string(), fault.to_string()).into())
-}
-
 /// A policy file.
 pub(super) fn policy(path: &Path) -> anyhow::Result<Policy> {
     let text = out::read_foreign(path, POLICY_BYTES_MAX as u64)?;
-    Policy::parse(&text).map_err(|fault| could(fault.to_string(), fault.to_string()).into())
+    Policy::parse(&text).map_err(|fault| {
+        let path = path.display();
+        could(format!("{path}: {fault}"), format!("{path}: {fault}"))
+            .next(
+                "C2SP tlog-policy 파일을 주세요. deploy/AUDITORS.md에 예가 있습니다.",
+                "give a C2SP tlog-policy file; deploy/AUDITORS.md has one",
+            )
+            .into()
+    })
 }
 
 fn verdict(entry: &Entry) -> (String, &'static str) {
@@ -124,7 +135,7 @@ fn moment(seconds: u64) -> Time {
     Time::from_ns(i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000_000_000))
 }
 
-fn shown(receipt: &Receipt, proven: &Proven) -> serde_json::Value {
+fn shown(receipt: &Receipt, proven: &Proven, followed: Option<&VerifierKey>) -> serde_json::Value {
     let (entry, checkpoint) = (&proven.entry, &proven.checkpoint);
     let witnesses: Vec<_> = proven
         .witnesses
@@ -135,10 +146,11 @@ fn shown(receipt: &Receipt, proven: &Proven) -> serde_json::Value {
         "ok": true, "origin": checkpoint.origin, "index": receipt.index, "size": checkpoint.head.size,
         "root": hex::encode(&checkpoint.head.root), "leaf": hex::encode(&leaf_hash(&receipt.entry)),
         "recorded": entry.recorded, "subject": entry.subject.text(), "verdict": verdict(entry).0, "witnesses": witnesses,
+        "followed_to": followed.map(ToString::to_string),
     })
 }
 
-fn said(receipt: &Receipt, proven: &Proven, lang: Lang) -> String {
+fn said(receipt: &Receipt, proven: &Proven, followed: Option<&VerifierKey>, lang: Lang) -> String {
     let (entry, checkpoint) = (&proven.entry, &proven.checkpoint);
     let (index, size, origin) = (receipt.index, checkpoint.head.size, &checkpoint.origin);
     let subject = entry.subject.text().unwrap_or("–");
@@ -152,6 +164,11 @@ fn said(receipt: &Receipt, proven: &Proven, lang: Lang) -> String {
             "OK: entry {index} of log {origin} is in its checkpoint of {size} entries\n  recorded {recorded}\n  subject  {subject}\n  verdict  {en}"
         ),
     };
+    if let Some(key) = followed {
+        let said =
+            lang.pick("키    로그의 기록이 주어진 키에서 이어 줌:", "key      followed to, through the log's entries:");
+        text.push_str(&format!("\n  {said} {key}"));
+    }
     for (name, time) in &proven.witnesses {
         let word = lang.pick("증인", "witness ");
         text.push_str(&format!("\n  {word} {name} {}", moment(*time)));

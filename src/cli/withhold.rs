@@ -102,8 +102,8 @@ fn entry(args: &Args, context: &Context) -> anyhow::Result<Entry> {
         Some(path) => {
             let receipt =
                 Receipt::parse(&out::read_text(path, RECEIPT_BYTES_MAX as u64)?).map_err(|fault| failed(&fault))?;
-            let key = args.vkey.as_deref().map(super::verify::vkey).transpose()?;
-            receipt.verify(key.as_ref(), None).map_err(|fault| failed(&fault))?;
+            let trust = super::verify::trust::Trust::read(args.vkey.as_deref(), None)?;
+            trust.prove(&receipt, None).map_err(|fault| failed(&fault))?;
             receipt
         }
         None => {

@@ -123,6 +123,14 @@ impl LogKeys {
         std::iter::once(&self.first).chain(self.later.iter().map(|(_, key)| key))
     }
 
+    /// Without the first `count` keys: what is left begins with the key after them. At least the newest stays.
+    #[must_use]
+    pub fn since(&self, count: usize) -> Self {
+        let count = count.min(self.later.len());
+        let first = self.all().nth(count).unwrap_or(&self.first).clone();
+        LogKeys { first, later: self.later.get(count..).unwrap_or_default().to_vec() }
+    }
+
     /// Reads a signed checkpoint and verifies that the key for its size signed it.
     ///
     /// # Errors
@@ -169,6 +177,10 @@ mod tests {
         let registered = [(10, second.to_string()), (20, third.to_string())];
         let parsed = registered.iter().map(|(from, vkey)| (*from, vkey.as_str()));
         assert_eq!(LogKeys::parse(&first.to_string(), parsed).unwrap(), keys);
+        for (count, left) in [(0, vec![&first, &second, &third]), (1, vec![&second, &third]), (9, vec![&third])] {
+            assert_eq!(keys.since(count).all().collect::<Vec<_>>(), left, "without {count}");
+        }
+        assert_eq!(keys.since(1).at(20), &third);
     }
 
     #[test]

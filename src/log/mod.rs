@@ -3,7 +3,7 @@
 //! - [`entry`], [`tail`]: what is kept of a message, and where it is kept first.
 //! - [`tile`], [`tree`], [`frontier`]: the RFC 6962 tree as C2SP tiles, and proofs over it. No I/O.
 //! - [`note`], [`checkpoint`]: signed notes, and the one that states a log's size and root.
-//! - [`keyring`]: the log's keys over its life, each named by the one before it.
+//! - [`keyring`]: the log's keys over its life, each named by the one before it; [`lineage`] reads them out of a folder.
 //! - [`receipt`]: that one entry is in the log, provable offline; [`policy`]: whose word that takes.
 //! - [`fork`]: that one key signed two trees, provable offline.
 //! - [`withhold`]: what stands of an entry whose body loses texts by law.
@@ -21,6 +21,7 @@ pub mod folder;
 pub mod fork;
 pub mod frontier;
 pub mod keyring;
+pub mod lineage;
 pub mod note;
 pub mod policy;
 pub mod publish;

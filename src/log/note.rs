@@ -126,6 +126,16 @@ impl VerifierKey {
         Ok(parsed)
     }
 
+    /// Reads several, one a line; blank lines are passed over.
+    ///
+    /// # Errors
+    /// As [`VerifierKey::parse`], for the first line that is none; there is no line.
+    pub fn parse_lines(text: &str) -> Result<Vec<Self>, NoteFault> {
+        let lines = text.split('\n').map(str::trim).filter(|line| !line.is_empty());
+        let keys = lines.map(Self::parse).collect::<Result<Vec<_>, _>>()?;
+        if keys.is_empty() { Self::parse(text).map(|key| vec![key]) } else { Ok(keys) }
+    }
+
     /// Name: for a log its origin.
     #[must_use]
     pub fn name(&self) -> &str {

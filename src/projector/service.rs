@@ -133,8 +133,10 @@ fn receipt(shared: &Shared, payload: &[u8]) -> Answered {
     let registry = shared.registry();
     let keys = super::keys_of(&registry).map_err(|fault| (500, fault.to_string()))?;
     let size = receipt.size().ok_or_else(|| (500, "the receipt has no checkpoint".to_owned()))?;
-    let rotations = registry.log_keys.iter().filter(|key| key.from <= size).map(|key| key.note.clone()).collect();
-    let answer = ReceiptAnswer { receipt: receipt.text(), vkey: keys.at(size).to_string(), rotations };
+    let rotations: Vec<_> =
+        registry.log_keys.iter().filter(|key| key.from <= size).map(|key| key.note.clone()).collect();
+    let first = (!rotations.is_empty()).then(|| keys.at(0).to_string());
+    let answer = ReceiptAnswer { receipt: receipt.text(), vkey: keys.at(size).to_string(), rotations, first };
     serde_json::to_vec(&answer).map_err(|error| (500, error.to_string()))
 }
 

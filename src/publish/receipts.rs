@@ -4,7 +4,8 @@
 //! <outbox>/receipts/owed                 reports that are recorded and have no receipt yet, one line each
 //! <outbox>/receipts/<seq>.tlog-proof     a receipt that was verified when it came
 //! <outbox>/receipts/<seq>.conflict       one that does not hold: evidence
-//! <outbox>/receipts/vkey                 the log's key, as the ledger first named it: replace it with one you trust more
+//! <outbox>/receipts/vkey                 the log's keys, oldest first, one a line: the first as the ledger named it (replace it
+//!                                        with one you trust more), each later one as the key before it named it
 //! <outbox>/receipts/checkpoint           the newest checkpoint seen: claimed as `seen` in every report from then on
 //! ```
 //! Pulled once everything is delivered, never before, and never waited for. Nothing here can lose or hold back a report.
@@ -22,12 +23,13 @@ use tokio::time::Instant;
 
 use super::outbox::Outbox;
 use crate::{
-    limits::{RECEIPT_ANSWER_MS, RECEIPTS_PULL_MAX, STATUS_PAUSE_MS},
+    limits::{RECEIPT_ANSWER_MS, RECEIPTS_PULL_MAX, STATUS_PAUSE_MS, VKEYS_BYTES_MAX},
     log::{
+        bounded,
         checkpoint::Checkpoint,
         disk::{Disk as _, Files},
         keyring,
-        note::VerifierKey,
+        note::{NoteFault, VerifierKey},
         receipt::Receipt,
     },
     sign::{Seen, hex},
@@ -58,6 +60,28 @@ pub struct ReceiptAnswer {
     /// How it was named, where it is not the first: notes by which each key names the next ([`keyring`]).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rotations: Vec<String>,
+    /// The key that entry 0 names, where it is not `vkey`: for whoever has none yet, and receipts of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<String>,
+}
+
+impl ReceiptAnswer {
+    /// The keys as the ledger names them, oldest first: from the first on where its rotations lead to `vkey`, else that alone.
+    fn keys(&self) -> Result<Vec<VerifierKey>, NoteFault> {
+        let newest = VerifierKey::parse(&self.vkey)?;
+        let first = self.first.as_deref().and_then(|first| VerifierKey::parse(first).ok());
+        let all = first.map(|first| followed(vec![first], &self.rotations));
+        Ok(all.filter(|keys| keys.last() == Some(&newest)).unwrap_or_else(|| vec![newest]))
+    }
+}
+
+/// From the newest of these keys on, each that the one before it names.
+fn followed(mut keys: Vec<VerifierKey>, rotations: &[String]) -> Vec<VerifierKey> {
+    for note in rotations {
+        let next = keys.last().and_then(|key| keyring::named(note, key).ok());
+        keys.extend(next.filter(|next| !keys.contains(next)));
+    }
+    keys
 }
 
 /// What a pull brought.
@@ -132,18 +156,19 @@ impl Receipts {
         text.lines().filter_map(line).filter(|(seq, _)| !self.has(*seq)).collect()
     }
 
-    /// The log's key, where it is known.
+    /// The log's keys, oldest first; none where none is known yet.
     #[must_use]
-    pub fn vkey(&self) -> Option<VerifierKey> {
-        let text = fs::read_to_string(self.dir.join("vkey")).ok()?;
-        VerifierKey::parse(text.trim_end_matches('\n')).ok()
+    pub fn vkeys(&self) -> Vec<VerifierKey> {
+        let text = bounded::read(&self.dir.join("vkey"), VKEYS_BYTES_MAX).unwrap_or_default();
+        VerifierKey::parse_lines(&String::from_utf8_lossy(&text)).unwrap_or_default()
     }
 
     /// The newest checkpoint here, verified.
     #[must_use]
     pub fn seen(&self) -> Option<Seen> {
         let note = fs::read_to_string(self.dir.join("checkpoint")).ok()?;
-        let head = Checkpoint::open(&note, &self.vkey()?).ok()?.head;
+        let vkeys = self.vkeys();
+        let head = Checkpoint::open_by(&note, &vkeys.iter().rev().collect::<Vec<_>>()).ok()?.head;
         (head.size > 0).then_some(Seen { size: head.size, root: head.root })
     }
 
@@ -156,16 +181,20 @@ impl Receipts {
             Files.put(&[(path, answer.receipt.clone().into_bytes())])?;
             Ok(Answered::Conflict)
         };
-        let known = self.vkey();
-        let key = match known.clone().map_or_else(|| VerifierKey::parse(&answer.vkey), Ok) {
-            Ok(key) if key.name() == origin => key,
-            Ok(_) => return conflict("the key is of another log"),
+        let known = self.vkeys();
+        let vkeys = match known.is_empty() {
+            true => answer.keys(),
+            false => Ok(followed(known.clone(), &answer.rotations)),
+        };
+        let vkeys = match vkeys {
+            Ok(vkeys) => vkeys,
             Err(fault) => return conflict(&fault.to_string()),
         };
-        // From the key known here on, each is taken only where the one before it names it.
-        let key = answer.rotations.iter().fold(key, |key, note| keyring::named(note, &key).unwrap_or(key));
+        let Some(key) = vkeys.last().filter(|key| key.name() == origin) else {
+            return conflict("the key is of another log");
+        };
         let receipt = Receipt::parse(&answer.receipt);
-        let checked = receipt.and_then(|receipt| receipt.verify(Some(&key), None).map(|proven| (receipt, proven)));
+        let checked = receipt.and_then(|receipt| receipt.verify(Some(key), None).map(|proven| (receipt, proven)));
         let (receipt, proven) = match checked {
             Ok(checked) => checked,
             Err(fault) => return conflict(&fault.to_string()),
@@ -180,8 +209,9 @@ impl Receipts {
             return conflict("the log has signed another root for the same size");
         }
         let mut files = Vec::new();
-        if known.as_ref() != Some(&key) {
-            files.push((self.dir.join("vkey"), format!("{key}\n").into_bytes()));
+        if known != vkeys {
+            let lines: String = vkeys.iter().map(|key| format!("{key}\n")).collect();
+            files.push((self.dir.join("vkey"), lines.into_bytes()));
         }
         if newest.is_none_or(|seen| seen.size < head.size) {
             files.push((self.dir.join("checkpoint"), receipt.note.into_bytes()));

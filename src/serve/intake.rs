@@ -19,14 +19,16 @@ use super::problem::{Problem, text};
 use super::routes::{Answer, App, Asked, json, query_pairs};
 use super::views::EntryView;
 use super::{query, source::FaultView};
+use crate::admit::reason::Reason;
 use crate::catalogue::registry::Registry;
+use crate::event::Text;
 use crate::event::envelope::{CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT};
 use crate::event::subject::{Channel, Subject};
 use crate::limits::{BODY_BYTES_MAX, HTTP_BODY_TIMEOUT_MS, REPORTS_BURST, REPORTS_PER_S};
 use crate::log::entry::{HEADER_CONTENT_TYPE, HEADER_SIGNATURE};
 use crate::publish::OutboxError;
 use crate::publish::outbox::checked;
-use crate::sign::{Jws, hex};
+use crate::sign::{ClaimFault, Jws, hex};
 use crate::stream::{AppendError, Link, Outgoing, append};
 
 /// Header that names the NATS subject; without it the signed claim `sub` does.
@@ -51,6 +53,10 @@ pub struct ReceivedView {
     pub entry: Option<EntryView>,
     /// What was wrong, where it was refused.
     pub faults: Vec<FaultView>,
+    /// Why it was refused, in both languages, where the code is known.
+    pub reason: Option<Text>,
+    /// What to do, where it was refused.
+    pub next: Option<Text>,
 }
 
 /// A report that may go into the stream.
@@ -107,7 +113,7 @@ pub(super) async fn reports(State(app): State<App>, pairs: Asked, request: Reque
         // In every stream of a ledger the entry of a message is the one before its sequence.
         Some(Ok(sequence)) => stands(&app, &report, sequence.saturating_sub(1), StatusCode::CREATED).await,
         Some(Err(error @ (AppendError::Malformed { .. } | AppendError::TooLarge { .. }))) => {
-            Err(Problem::report(text(error.to_string(), error.to_string())))
+            Err(Problem::report(text("보고를 스트림에 넣을 수 없는 형식이거나 너무 큽니다", error.to_string())))
         }
         Some(Err(error)) if !error.is_unknown() => {
             tracing::error!(%error, "a report could not be published");
@@ -160,32 +166,37 @@ fn check(headers: &HeaderMap, body: Bytes, registry: &Registry) -> Result<Checke
         let (ko, en) = ("서명이 없습니다", "is missing: every report is signed");
         return Err(Problem::parameter(HEADER_SIGNATURE, ko, en));
     };
-    let jws = Jws::parse(signature)
-        .map_err(|error| Problem::unsigned(text(format!("서명을 읽을 수 없습니다: {error}"), error.to_string())))?;
+    let wrong = |reason: Reason, ko: String, error: &dyn std::fmt::Display| {
+        Problem::mismatch(text(ko, error.to_string()), reason.advice())
+    };
+    let malformed = Reason::SignatureMalformed;
+    let jws = Jws::parse(signature).map_err(|error| wrong(malformed, malformed.meaning().ko, &error))?;
     // What nobody vouches for is told nothing but this.
     let key = registry.keys.get(jws.key()).filter(|key| key.revoked.is_none());
     let key = key.ok_or_else(|| {
         Problem::unsigned(text("등록된 키가 아니거나 취소된 키입니다", "the key is not registered, or was revoked"))
     })?;
-    let wrong = |error: &dyn std::fmt::Display| {
-        Problem::unsigned(text(format!("서명이 맞지 않습니다: {error}"), error.to_string()))
-    };
-    jws.verify_with(&key.verifier).map_err(|error| wrong(&error))?;
+    let differs = Reason::SignatureWrong;
+    jws.verify_with(&key.verifier).map_err(|error| wrong(differs, differs.meaning().ko, &error))?;
     let subject = one(headers, HEADER_SUBJECT)?.unwrap_or(&jws.claims().sub);
-    jws.claims().check(subject, kind, &hex::sha256(&body), &registry.origin).map_err(|error| wrong(&error))?;
-    let parsed =
-        Subject::parse(subject).map_err(|error| Problem::report(text(error.to_string(), error.to_string())))?;
+    let claims = jws.claims().check(subject, kind, &hex::sha256(&body), &registry.origin);
+    claims.map_err(|fault| wrong(fault_reason(&fault), fault_ko(&fault), &fault))?;
+    let parsed = Subject::parse(subject).map_err(|error| {
+        let reason = Reason::SubjectMalformed;
+        Problem::report(text(format!("{} {}", reason.meaning().ko, reason.advice().ko), error.to_string()))
+    })?;
     if parsed.channel != Channel::Report || *parsed.agency != *key.agency {
         let own = &key.agency;
-        return Err(Problem::unsigned(text(
+        let why = text(
             format!("이 키는 ledger.report.{own}. 아래에만 보고합니다"),
             format!("this key reports below ledger.report.{own}. only"),
-        )));
+        );
+        return Err(Problem::mismatch(why, Reason::SubjectForeign.advice()));
     }
     checked(&body).map_err(|error| match error {
         OutboxError::Personal { place } => Problem::personal(&place),
         OutboxError::TooLarge { .. } => Problem::too_large(BODY_BYTES_MAX),
-        other => Problem::report(text(other.to_string(), other.to_string())),
+        other => Problem::report(text("본문은 UTF-8로 된 CloudEvents JSON이어야 합니다", other.to_string())),
     })?;
     let headers =
         vec![(HEADER_CONTENT_TYPE.to_owned(), kind.to_owned()), (HEADER_SIGNATURE.to_owned(), signature.to_owned())];
@@ -193,23 +204,53 @@ fn check(headers: &HeaderMap, body: Bytes, registry: &Registry) -> Result<Checke
     Ok(Checked { outgoing, key: jws.key().to_owned(), signature_sha256: hex::sha256(signature.as_bytes()) })
 }
 
+/// The reason of admission that a claim's fault would be refused for.
+fn fault_reason(fault: &ClaimFault) -> Reason {
+    match fault {
+        ClaimFault::Origin { .. } => Reason::ClaimsOrigin,
+        ClaimFault::Subject { .. } => Reason::ClaimsSubject,
+        ClaimFault::ContentType { .. } | ClaimFault::Body { .. } => Reason::ClaimsBody,
+    }
+}
+
+/// A claim's fault in Korean.
+fn fault_ko(fault: &ClaimFault) -> String {
+    match fault {
+        ClaimFault::Origin { claimed, actual } => {
+            format!(
+                "'{claimed}' 원장을 위한 서명인데 이 원장은 '{actual}'입니다. aud에 '{actual}'을 넣어 다시 서명하세요"
+            )
+        }
+        ClaimFault::Subject { claimed, actual } => {
+            format!("주제 '{claimed}'에 대한 서명인데 '{actual}'(으)로 왔습니다. 서명한 주제로 보내세요")
+        }
+        ClaimFault::ContentType { claimed, actual } => {
+            format!("Content-Type '{claimed}'에 대한 서명인데 '{actual}'(으)로 왔습니다. 서명한 그대로 보내세요")
+        }
+        ClaimFault::Body { claimed, actual } => {
+            format!("SHA-256이 {claimed}인 본문에 대한 서명인데 온 본문은 {actual}입니다. 서명한 그대로 보내세요")
+        }
+    }
+}
+
 /// Where the report stands: its entry once it is folded, else that it is on its way.
 async fn stands(app: &App, report: &Checked, index: u64, status: StatusCode) -> Answer {
     let signature_sha256 = hex::encode(&report.signature_sha256);
     if app.at_least(Some(index + 1)).await.is_err() {
-        let on_its_way = ReceivedView { signature_sha256, index: None, entry: None, faults: Vec::new() };
+        let (faults, reason, next) = (Vec::new(), None, None);
+        let on_its_way = ReceivedView { signature_sha256, index: None, entry: None, faults, reason, next };
         return Ok((StatusCode::ACCEPTED, json(&on_its_way)).into_response());
     }
     let entry = app.ask(move |source| source.entry_view(index)).await?;
     let refused = app.ask(move |source| source.refused(index, 1)).await?;
     let own = refused.refused.into_iter().find(|refused| refused.index == index);
-    let (mut status, mut faults) = (status, Vec::new());
+    let (mut status, mut faults, mut reason, mut next) = (status, Vec::new(), None, None);
     if let Some(own) = own {
         // Recorded all the same: the log keeps what was refused.
         status = StatusCode::UNPROCESSABLE_ENTITY;
-        faults = own.faults;
+        (faults, reason, next) = (own.faults, own.reason, own.next);
     }
-    let view = ReceivedView { signature_sha256, index: Some(index), entry, faults };
+    let view = ReceivedView { signature_sha256, index: Some(index), entry, faults, reason, next };
     let mut response: Response = (status, json(&view)).into_response();
     if let Ok(place) = HeaderValue::from_str(&format!("/v1/entries/{index}")) {
         response.headers_mut().insert(header::LOCATION, place);

@@ -125,6 +125,12 @@ impl Problem {
             "등록된 키로 서명하세요. /v1/agencies가 기관의 키를 보여 줍니다.",
             "sign with a registered key: /v1/agencies shows the keys of an agency",
         );
+        Self::mismatch(why, next)
+    }
+
+    /// A signature that is not of this report, though its key may well be registered.
+    #[must_use]
+    pub fn mismatch(why: Text, next: Text) -> Self {
         Self::new(StatusCode::FORBIDDEN, "signature", why, next)
     }
 

@@ -137,6 +137,22 @@ pub fn forge(entries: Vec<Entry>) -> TempDir {
     dir
 }
 
+/// Found by a newcomer: the sample drew registrations of schemas and regions, which nobody can inspect on site.
+#[test]
+fn the_sample_is_of_reports() {
+    let honest = honest();
+    let mut options = options(honest.dir.path().join("log"), honest.genesis);
+    options.signatures = false;
+    options.sample = Some((1_000, "abc".to_owned()));
+    let sample = audit(&options).sample;
+    assert_eq!(sample.len(), 26, "every report of the log, and nothing else");
+    assert!(sample.iter().all(|drawn| drawn.kind == "charger.installed.v1"), "{sample:?}");
+    options.sample = Some((3, "abc".to_owned()));
+    let drawn = audit(&options).sample;
+    assert_eq!(drawn.len(), 3);
+    assert!(drawn.iter().all(|drawn| sample.iter().any(|one| one.index == drawn.index)));
+}
+
 #[test]
 fn an_honest_log_holds() {
     let honest = honest();

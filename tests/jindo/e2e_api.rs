@@ -393,19 +393,28 @@ fn reports_come_in_over_http_signed_or_not_at_all() {
     let plain = Report { signature: personal.signature.clone(), kind: "application/json", body: b"{}".to_vec() };
     let large = Report { signature: personal.signature.clone(), kind: report.kind, body: vec![b' '; 57 * 1024 + 1] };
     let unread = Report { signature: "a.b.c".to_owned(), kind: report.kind, body: b"{}".to_vec() };
-    for (report, status, code) in [
-        (&by_stranger, 403, "signature"),
-        (&altered, 403, "signature"),
-        (&elsewhere, 403, "signature"),
-        (&unread, 403, "signature"),
-        (&personal, 422, "personal"),
-        (&plain, 415, "media-type"),
-        (&large, 413, "too-large"),
+    let event = corporation.event("charger.installed.v1", "2026-06-10T09:00:00+09:00", json!({}));
+    let mut abroad = Poster::new(&ledger, &folder, "keco");
+    abroad.origin = "jindo.test/other".to_owned();
+    let abroad = abroad.signed(&[event]);
+    // Found by a newcomer: whose key is registered was told to sign with a registered key.
+    for (report, status, code, next) in [
+        (&by_stranger, 403, "signature", "sign with a registered key"),
+        (&altered, 403, "signature", "the exact bytes"),
+        (&abroad, 403, "signature", "this ledger's origin"),
+        (&elsewhere, 403, "signature", "your own agency's subject"),
+        (&unread, 403, "signature", "compact jws"),
+        (&personal, 422, "personal", "take it out"),
+        (&plain, 415, "media-type", "correct it"),
+        (&large, 413, "too-large", "split it"),
     ] {
         let answer = corporation.send(report);
         let told = answer.json();
         assert_eq!((answer.status, told["code"].as_str()), (status, Some(code)), "{told}");
-        assert!(told["detail_ko"].as_str().is_some_and(|text| !text.is_empty()), "{told}");
+        assert!(told["next"].as_str().unwrap().to_lowercase().contains(next), "{next}: {told}");
+        // In Korean, not Korean with the English text behind it.
+        let (en, ko) = (told["detail"].as_str().unwrap(), told["detail_ko"].as_str().unwrap());
+        assert!(ko.chars().any(|letter| ('가'..='힣').contains(&letter)) && !ko.contains(en), "{told}");
     }
     assert_eq!(ledger.settled(), size + 1, "none of them is in the log");
 
@@ -416,6 +425,12 @@ fn reports_come_in_over_http_signed_or_not_at_all() {
     let told = answer.json();
     assert_eq!((answer.status, &told["entry"]["code"]), (422, &json!("data-invalid")), "{told}");
     assert!(!told["faults"].as_array().unwrap().is_empty(), "{told}");
+    for field in ["reason", "next"] {
+        assert!(
+            ["ko", "en"].iter().all(|lang| told[field][lang].as_str().is_some_and(|text| !text.is_empty())),
+            "{told}"
+        );
+    }
     let name = hex::encode(&hex::sha256(wrong.signature.as_bytes()));
     assert_eq!(told["signature_sha256"], name);
     ledger.proven();

@@ -70,6 +70,7 @@ fn the_logs_key_is_replaced_and_everything_holds() {
     };
     let vkey = || std::fs::read_to_string(folder.data().join("log/vkey")).unwrap().trim().to_owned();
     let (before, old) = (receipt("before", ledger.proven() - 1), vkey());
+    assert!(folder.run(&["report", "--pending", "--agency", "keco"]).status.success());
     // An agency may not; the authority may, and only signed by the key in force.
     let (exit, told) = folder.json(&["key", "rotate-log", "--agency", "keco", "--reason", "x"]);
     assert_eq!((exit, &told["reports"][0]["code"]), (1, &json!("not-authorised")), "{told}");
@@ -93,9 +94,33 @@ fn the_logs_key_is_replaced_and_everything_holds() {
     ] {
         assert_eq!(folder.json(&["verify", file, "--vkey", key]).0, exit, "{file} with {key}");
     }
-    let outbox = folder.data().join("outbox").join(folder.key("keco").public()).join("receipts");
-    let known = || std::fs::read_to_string(outbox.join("vkey")).unwrap().trim().to_owned();
-    assert_eq!(known(), new);
+    let receipts = |agency| folder.data().join("outbox").join(folder.key(agency).public()).join("receipts");
+    let outbox = receipts("keco");
+    // Found by a newcomer: the outbox forgot the key its older receipts are signed with, and no file that was named helped.
+    let known = || std::fs::read_to_string(outbox.join("vkey")).unwrap().lines().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(known(), [&*old, &*new]);
+    // One that comes to know the log only now is told how its key came to be.
+    assert!(folder.run(&["report", "--pending", "--agency", "motie"]).status.success());
+    assert_eq!(std::fs::read_to_string(receipts("motie").join("vkey")).unwrap(), format!("{old}\n{new}\n"));
+    let (logs, kept) = (folder.data().join("log/vkey"), outbox.join("vkey"));
+    let (logs, kept) = (logs.to_str().unwrap(), kept.to_str().unwrap());
+    let own = outbox.join("1.tlog-proof").to_str().unwrap().to_owned();
+    for (file, given) in [(&before, logs), (&own, logs), (&before, kept), (&own, kept), (&after, logs), (&after, kept)]
+    {
+        let (exit, told) = folder.json(&["verify", file, "--vkey", given]);
+        assert_eq!(exit, 0, "{file} with {given}: {told}");
+    }
+    // From either key to the other, through a copy of the log.
+    let log = folder.data().join("log");
+    for (file, key) in [(&before, &new), (&after, &old)] {
+        let (exit, told) = folder.json(&["verify", file, "--vkey", key, "--log", log.to_str().unwrap()]);
+        assert_eq!((exit, told["followed_to"] != json!(key)), (0, true), "{told}");
+    }
+    let stranger = jindo::sign::KeyPair::generate().unwrap();
+    let stranger = jindo::projector::bootstrap::vkey("jindo.local/motie-2026", &stranger);
+    assert_eq!(folder.json(&["verify", &before, "--vkey", &stranger, "--log", log.to_str().unwrap()]).0, 1);
+    let said = folder.run(&["verify", &before, "--vkey", &new, "--lang", "en"]);
+    assert!(String::from_utf8_lossy(&said.stdout).contains("give --log that folder"), "{said:?}");
     // Again, and after a restart without the first key's file.
     assert_eq!(folder.json(&rotate).0, 0);
     report(&folder, 1);
@@ -109,8 +134,7 @@ fn the_logs_key_is_replaced_and_everything_holds() {
     let conflicts = std::fs::read_dir(&outbox)
         .unwrap()
         .filter(|item| item.as_ref().unwrap().path().extension().is_some_and(|extension| extension == "conflict"));
-    assert_eq!((conflicts.count(), known() == vkey()), (0, true));
-    let log = folder.data().join("log");
+    assert_eq!((conflicts.count(), known().len(), known().last()), (0, 3, Some(&vkey())));
     let genesis = std::fs::read_to_string(folder.data().join("genesis")).unwrap();
     let audit = ["audit", "--log", log.to_str().unwrap(), "--genesis", genesis.trim()];
     let (exit, told) = folder.json(&audit);

@@ -9,6 +9,7 @@ use super::super::ledger::Running;
 use super::super::out;
 use super::Args;
 use crate::catalogue::file::{self as catalogue, CatalogueFile};
+use crate::catalogue::registry::Registry;
 use crate::limits::{CATALOGUE_BYTES_MAX, FACTS_BYTES_MAX};
 use crate::projector::Shared;
 use crate::projector::bootstrap::{Publisher, Said, creation, facts_to_enter, key_of, keys_to_add};
@@ -58,6 +59,26 @@ impl Plan {
         self.catalogue.agencies.iter().map(|agency| agency.code.as_str())
     }
 
+    /// Refuses to play in a ledger that was not created as simulated, before anything is started.
+    ///
+    /// # Errors
+    /// `--demo`, and the folder holds a real ledger.
+    pub fn suits(&self, registry: &Registry, data: &Path) -> anyhow::Result<()> {
+        if !self.demo || registry.origin.is_empty() || registry.simulated {
+            return Ok(());
+        }
+        let data = data.display();
+        Err(could(
+            format!("{data}의 원장은 시연용이 아닙니다: --demo는 지어낸 보고를 섞습니다"),
+            format!("the ledger in {data} is not a simulated one: --demo would mix invented reports into it"),
+        )
+        .next(
+            "--data로 새 폴더를 주거나 --demo 없이 시작하세요.",
+            "give a new folder with --data, or start this one without --demo",
+        )
+        .into())
+    }
+
     fn authority(&self) -> anyhow::Result<&crate::event::governance::AgencyRegistered> {
         let authority = self.catalogue.agencies.iter().find(|agency| agency.role == "authority");
         authority.ok_or_else(|| {
@@ -74,14 +95,6 @@ pub async fn found(plan: &Plan, data: &Path, running: &Running, shared: &Shared)
         "" => plan.origin.clone(),
         held => held.to_owned(),
     };
-    if plan.demo && !shared.registry().origin.is_empty() && !shared.registry().simulated {
-        return Err(could(
-            "이 원장은 시연용이 아닙니다",
-            "this ledger is not a simulated one: --demo would mix invented reports into it",
-        )
-        .next("--data로 새 폴더를 주세요.", "give a new folder with --data")
-        .into());
-    }
     let mut publisher = Publisher::open(&running.nats, &running.stream, data, &authority.code, &origin).await?;
     if shared.registry().origin.is_empty() {
         let log_key = key_of(&keys, "log")?;

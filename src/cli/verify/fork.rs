@@ -2,14 +2,15 @@
 
 use serde_json::{Value, json};
 
+use super::trust::{Trust, is_of_other};
 use super::{does_not_hold, moment, no_log};
 use crate::cli::exit::Exit;
 use crate::cli::table::harmless_lines;
 use crate::cli::{Context, out};
 use crate::event::lang::Lang;
-use crate::log::checkpoint::Head;
+use crate::log::checkpoint::{CheckpointFault, Head};
 use crate::log::fork::{Fork, ForkFault, Forked};
-use crate::log::note::VerifierKey;
+use crate::log::note::NoteFault;
 use crate::log::policy::Policy;
 use crate::log::receipt::ReceiptFault;
 use crate::sign::hex;
@@ -18,8 +19,15 @@ use crate::sign::hex;
 ///
 /// # Errors
 /// There is no key to verify with; standard output is closed.
-pub fn run(text: &str, key: Option<&VerifierKey>, policy: Option<&Policy>, context: &Context) -> anyhow::Result<Exit> {
-    match Fork::parse(text).and_then(|fork| fork.verify(key, policy)) {
+pub fn run(text: &str, trust: &Trust, policy: Option<&Policy>, context: &Context) -> anyhow::Result<Exit> {
+    let is_of_other = |fault: &ForkFault| match fault {
+        ForkFault::Key(fault) => is_of_other(fault),
+        ForkFault::Checkpoint { fault, .. } => {
+            matches!(fault, CheckpointFault::Note(NoteFault::Unsigned(_)) | CheckpointFault::Origin { .. })
+        }
+        _ => false,
+    };
+    match Fork::parse(text).and_then(|fork| trust.any(|key| fork.verify(key, policy), is_of_other)) {
         Ok(forked) => {
             if context.json {
                 out::json(&shown(&forked))?;

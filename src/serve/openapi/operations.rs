@@ -385,7 +385,10 @@ fn reports(generator: &mut SchemaGenerator) -> Operation {
         ],
         problems: vec![
             (400, "Headers or body cannot be read."),
-            (403, "No registered key vouches for it, or the key may not report there."),
+            (
+                403,
+                "No registered key vouches for it, the signature is of another report, or the key may not report there.",
+            ),
             (408, "The body did not come in time."),
             (413, "The body is too large."),
             LONG,
