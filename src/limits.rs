@@ -121,6 +121,8 @@ pub const ROAM_WAIT_MS: u64 = 2_000;
 /// A server that answered none for this long is left for another one: a cluster that elects a leader answers nowhere meanwhile,
 /// for 4 to 9 seconds (nats-server 2.15).
 pub const ROAM_AFTER_MS: u64 = 10_000;
+/// A leader that has not heard from another server for this long has lost it: they speak every second.
+pub const ROAM_SILENT_MS: u64 = 4_000;
 /// How often it is left again where the client library came back to it, a third of the time with three servers.
 pub const ROAM_TRIES_MAX: usize = 8;
 /// How long a start waits for a cluster that elects a leader, and answers nothing until it has one.

@@ -97,6 +97,7 @@ async fn agency(load: Arc<Load>, link: Link, agency: &'static str, pair: KeyPair
     while !(load.is_done() && outbox.is_empty()) {
         assert!(Instant::now() < deadline, "{agency}: {} wait", outbox.pending().count());
         if !load.is_done() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
             rounds += 1;
             outbox.enqueue(&drafts(agency, 1 + rounds % 20), Time::now()).unwrap();
             load.made().extend(outbox.pending().map(|pending| (pending.report.jws.clone(), None)));
