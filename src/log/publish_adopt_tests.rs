@@ -27,7 +27,11 @@ fn a_replica_adopts_what_its_own_entries_lead_to() {
         assert_eq!(adopt(&replica, &mut follower, &note).unwrap(), (step == 2).then_some(700), "step {step}");
     }
     replica.check(700);
-    assert_eq!(listing(replica.dir.path()), listing(writer.dir.path()));
+    // Beside partial tiles of its own steps it has the writer's files, byte by byte.
+    let mine = listing(replica.dir.path());
+    for (name, hash) in listing(writer.dir.path()) {
+        assert_eq!(mine.get(&name), Some(&hash), "{name}");
+    }
     assert_eq!(adopt(&replica, &mut follower, &note).unwrap(), None, "once");
 
     let text = Checkpoint::new(ORIGIN, Head { size: 750, root: [7; 32] }).unwrap().text();
