@@ -1,6 +1,6 @@
 # make up: the whole ledger on this machine. make test: everything that must hold. Tools it fetches go to .cache.
 
-.PHONY: up build test bench fmt lint deny needs nats-server python witness schemathesis go promtool asyncapi browser clean
+.PHONY: up build test test-cluster bench fmt lint deny needs nats-server python witness schemathesis go promtool asyncapi browser clean
 .DEFAULT_GOAL := build
 
 # `make up ARGS="--http 127.0.0.1:8080"`
@@ -16,6 +16,10 @@ test: needs lint deny nats-server python witness schemathesis go promtool asynca
 	else \
 		cargo test --locked --no-fail-fast; \
 	fi
+
+# Three servers as one cluster, killed, hung and cut off; replicas; second projectors. `make test` runs these, too.
+test-cluster: needs nats-server
+	cargo test --locked --test jindo cluster_ -- --nocapture
 
 lint: needs
 	cargo fmt --check

@@ -111,6 +111,25 @@ pub const RECOVERED_BYTES_MAX: usize = 1_024;
 /// Bytes of a subject that a recovery publishes anew, prefix included: the server takes 4,096 in one control line, with an
 /// inbox of 60 and two lengths. A longer subject is refused by admission; it is cut.
 pub const RECOVERED_SUBJECT_BYTES_MAX: usize = 3_900;
+/// How long the reader waits for an answer of a cluster before it asks again: a question that reached a server while no one led the
+/// stream is dropped, not kept.
+pub const CLUSTER_ASK_MS: u64 = 1_000;
+/// Between two questions of a connection to a cluster whether its server still belongs to it.
+pub const ROAM_EVERY_MS: u64 = 2_000;
+/// How long each of them may take.
+pub const ROAM_WAIT_MS: u64 = 2_000;
+/// A server that answered none for this long is left for another one: a cluster that elects a leader answers nowhere meanwhile,
+/// for 4 to 9 seconds (nats-server 2.15).
+pub const ROAM_AFTER_MS: u64 = 10_000;
+/// A leader that has not heard from another server for this long has lost it: they speak every second.
+pub const ROAM_SILENT_MS: u64 = 4_000;
+/// How often it is left again where the client library came back to it, a third of the time with three servers.
+pub const ROAM_TRIES_MAX: usize = 8;
+/// How long a start waits for a cluster that elects a leader, and answers nothing until it has one.
+pub const CLUSTER_START_MS: u64 = 30_000;
+/// What is missing from a stream of several replicas must be missing for this long before intake halts: a leader that is cut off
+/// stays one for up to 20 seconds (nats-server 2.15) and tells what it held, and a new one may still be reading its own files.
+pub const FINDING_STANDS_MS: u64 = 30_000;
 /// Wait for an answer of the JetStream API.
 pub const API_TIMEOUT_MS: u64 = 5_000;
 /// Fraction digits of an [`crate::event::amount::Amount`].
@@ -212,6 +231,8 @@ pub const SCHEMA_PATTERN_BYTES_MAX: usize = 256 * 1024;
 pub const DATA_FAULTS_MAX: usize = 8;
 /// Characters of one fault's text.
 pub const FAULT_CHARS_MAX: usize = 240;
+/// Messages that may wait while figures still count as current: under steady load some always do, a fraction of a second's work.
+pub const READY_WAITING_MAX: u64 = 1_000;
 /// How long the reader waits for messages before it tells how it is doing.
 pub const READ_WAIT_MS: u64 = 250;
 /// Registries of the past kept for as-of questions; each is some hundred kilobytes.
@@ -328,6 +349,8 @@ pub const HTTP_SEAT_WAIT_MS: u64 = 1_000;
 pub const HTTP_CONNECTION_LIFE_MS: u64 = 3_600_000;
 /// How long `at_least` waits for the ledger to fold that far before it answers 503.
 pub const AT_LEAST_WAIT_MS: u64 = 10_000;
+/// Seconds that a replica may go on serving after a signal: load balancers look every few seconds.
+pub const DRAIN_S_MAX: u64 = 300;
 /// How long open requests may take to end at shutdown.
 pub const HTTP_SHUTDOWN_MS: u64 = 5_000;
 /// How long `report` and `import` wait for their reports to be recorded before they say "unknown".

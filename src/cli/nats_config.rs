@@ -7,9 +7,9 @@ use std::path::PathBuf;
 
 use crate::event::subject::is_agency_code;
 use crate::sign::public_key_bytes;
-use crate::stream::{AgencyUser, NatsConfig, config_text};
+use crate::stream::{AgencyUser, ClusterConfig, NatsConfig, RouteTls, config_text};
 
-use super::exit::{Exit, could, file};
+use super::exit::{Exit, could, file, usage};
 use super::{Context, journal, out};
 
 /// Write a nats-server configuration: one user and least permissions per agency
@@ -19,10 +19,14 @@ Examples:
   jindo nats-config --log data/log --operator UA… --store /var/lib/nats > nats.conf
   jindo nats-config --operator UA… --agency keco=UB… --announcer UE… --dashboard UD… --port 4222
   nats-server -c nats.conf
+  jindo nats-config --log data/log --operator UA… --name ledger-1 --host 0.0.0.0 --cluster-listen 10.0.0.5:6222 \
+    --route 10.0.0.5:6222 --route 10.0.0.6:6222 --route 10.0.0.7:6222 \
+    --route-cert ledger-1.pem --route-key ledger-1.key --route-ca routes-ca.pem
 
 Every agency may publish to its own subjects only; dashboards read the bucket PROGRESS, in an account of its own;
 nobody but the operator comes near
-the stream API; every write is synced before it is acknowledged.")]
+the stream API; every write is synced before it is acknowledged. Servers of a cluster have the same users, each a --name of its
+own, and `jindo run --replicas 3` declares the stream on three of them.")]
 pub struct Args {
     /// Take the valid keys of all registered agencies from this log folder
     #[arg(long, value_name = "DIR")]
@@ -51,6 +55,27 @@ pub struct Args {
     /// Folder of the server's JetStream
     #[arg(long, value_name = "DIR", default_value = "jetstream")]
     store: PathBuf,
+    /// A server of the same cluster, host:port of its routes; repeated, and its own may be among them
+    #[arg(long = "route", value_name = "HOST:PORT", requires = "cluster_listen")]
+    routes: Vec<String>,
+    /// Address to listen on for routes: makes the server one of a cluster
+    #[arg(long, value_name = "HOST:PORT", requires = "routes")]
+    cluster_listen: Option<String>,
+    /// Name of the cluster, the same on all its servers
+    #[arg(long, value_name = "NAME", default_value = "jindo")]
+    cluster_name: String,
+    /// host:port that the others are told, where it is not the one listened on
+    #[arg(long, value_name = "HOST:PORT", requires = "cluster_listen")]
+    cluster_advertise: Option<String>,
+    /// Certificate of this server for its routes, PEM; needed beyond loopback
+    #[arg(long, value_name = "FILE", requires_all = ["route_key", "route_ca"])]
+    route_cert: Option<PathBuf>,
+    /// Its private key
+    #[arg(long, value_name = "FILE", requires = "route_cert")]
+    route_key: Option<PathBuf>,
+    /// Who signs the certificates of this cluster's servers
+    #[arg(long, value_name = "FILE", requires = "route_cert")]
+    route_ca: Option<PathBuf>,
     /// File to write [default: standard output]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -74,11 +99,39 @@ fn agency(text: &str) -> Result<AgencyUser, String> {
     Ok(AgencyUser { agency: code.to_owned(), key: key(public)? })
 }
 
+/// The server's place in its cluster; `None` where it stands alone.
+fn cluster(args: &Args) -> anyhow::Result<Option<ClusterConfig>> {
+    let Some(listen) = &args.cluster_listen else { return Ok(None) };
+    let place = listen.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
+    let (host, port) = place.filter(|(host, port)| !host.is_empty() && *port > 0).ok_or_else(|| {
+        usage(
+            format!("--cluster-listen {listen}: HOST:PORT가 아닙니다"),
+            format!("--cluster-listen {listen}: not HOST:PORT"),
+        )
+        .next("10.0.0.5:6222처럼 주세요.", "give it as 10.0.0.5:6222")
+    })?;
+    let tls = match (&args.route_cert, &args.route_key, &args.route_ca) {
+        (Some(cert), Some(key), Some(ca)) => {
+            Some(RouteTls { cert: cert.clone(), key: key.clone(), authority: ca.clone() })
+        }
+        _ => None,
+    };
+    Ok(Some(ClusterConfig {
+        name: args.cluster_name.clone(),
+        host: host.to_owned(),
+        port: i32::from(port),
+        advertise: args.cluster_advertise.clone(),
+        routes: args.routes.clone(),
+        tls,
+    }))
+}
+
 /// Writes it.
 ///
 /// # Errors
 /// No log, a text that cannot stand in the file, a file that cannot be written.
 pub fn run(args: Args, _context: &Context) -> anyhow::Result<Exit> {
+    let cluster = cluster(&args)?;
     let mut agencies = args.agencies;
     if let Some(log) = &args.log {
         let registry = journal::registry(&journal::open(log)?)?;
@@ -93,6 +146,7 @@ pub fn run(args: Args, _context: &Context) -> anyhow::Result<Exit> {
         host: args.host,
         port: i32::from(args.port),
         store_dir: args.store,
+        cluster,
         ports_dir: None,
         log_file: None,
         operators: args.operators,

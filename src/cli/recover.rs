@@ -131,6 +131,7 @@ async fn own_server(data: &Path, operator: &KeyPair) -> anyhow::Result<Server> {
         host: "127.0.0.1".to_owned(),
         port: -1,
         store_dir: std::fs::canonicalize(&store).map_err(|error| file(&store, &error))?,
+        cluster: None,
         ports_dir: None,
         log_file: None,
         operators: vec![operator.public().to_owned()],

@@ -1,25 +1,30 @@
 //! `jindo run`: projector and HTTP against a NATS that others run. The ledger must exist; `jindo up` or `catalogue apply`
-//! fill it. With the log's key in DIR/keys/log.nk, mode 0600, it publishes checkpoints. `--follow` is a read replica: it reads the stream and serves, and answers no publishers.
+//! fill it. With the log's key in DIR/keys/log.nk, mode 0600, it publishes checkpoints. `--follow` is a read replica: it reads the stream and serves, adopts the checkpoints that the writer signs, and answers no
+//! publishers.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::Context;
 use super::exit::{Exit, could};
 use super::ledger::Running;
 use super::up;
+use crate::limits::{CLUSTER_ASK_MS, CLUSTER_START_MS, DRAIN_S_MAX};
 use crate::serve::intake::Intake;
 use crate::serve::live::Live;
 use crate::sign::KeyPair;
+use crate::stream::{Link, StreamError};
 
 /// Projector and HTTP against an existing NATS
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   jindo run --nats nats://10.0.0.5:4222 --key-file keys/operator.nk
-  jindo run --nats nats://10.0.0.5:4222 --key-file keys/reader.nk --follow --http 127.0.0.1:8181")]
+  jindo run --nats nats://10.0.0.5:4222,nats://10.0.0.6:4222,nats://10.0.0.7:4222 --key-file keys/operator.nk --replicas 3
+  jindo run --nats nats://10.0.0.5:4222 --key-file keys/reader.nk --follow --http 127.0.0.1:8181 --drain 10")]
 pub struct Args {
-    /// NATS address
+    /// NATS address, or several of a cluster with commas between them
     #[arg(long, env = "JINDO_NATS", value_name = "URL")]
     nats: String,
     /// Key file of the operator, mode 0600 [default: DIR/keys/operator.nk]
@@ -43,6 +48,9 @@ pub struct Args {
     /// Read replica: declares nothing, announces nothing, answers no publishers
     #[arg(long)]
     follow: bool,
+    /// Seconds to go on serving after a signal while /readyz says 503, so that a load balancer sends readers elsewhere
+    #[arg(long, default_value_t = 0, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=DRAIN_S_MAX))]
+    drain: u64,
 }
 
 /// The operator's key.
@@ -64,6 +72,24 @@ fn announcer_key(path: &Path) -> anyhow::Result<Option<KeyPair>> {
     operator_key(path).map(Some)
 }
 
+/// What a cluster answers once it has a leader: while it elects one it answers nothing.
+async fn elected<T>(link: &Link, ask: impl AsyncFn() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let patience = Instant::now() + Duration::from_millis(CLUSTER_START_MS);
+    loop {
+        match ask().await {
+            Err(error) if link.has_several() && Instant::now() < patience && is_passing(&error) => {
+                tracing::info!(%error, "the cluster does not answer yet");
+                tokio::time::sleep(Duration::from_millis(CLUSTER_ASK_MS)).await;
+            }
+            answer => return answer,
+        }
+    }
+}
+
+fn is_passing(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<StreamError>().is_some_and(StreamError::is_passing)
+}
+
 /// Runs until a signal.
 ///
 /// # Errors
@@ -82,7 +108,7 @@ async fn serve(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     let listener = up::listening(args.http)?;
     let link = up::operator_link(&args.nats, &operator, "jindo projector").await?;
     let declare = (!args.follow).then_some(args.replicas);
-    let found = up::stream_of(&link, &core, args.stream, declare).await?;
+    let found = elected(&link, async || up::stream_of(&link, &core, args.stream, declare).await).await?;
     let (projector, stream) = up::projector(core, link, data, found).await?;
     let tasks = match args.follow {
         true => Vec::new(),
@@ -94,7 +120,7 @@ async fn serve(args: &Args, context: &Context) -> anyhow::Result<Exit> {
         }
     };
     let beat = match args.follow {
-        true => None,
+        true => up::follow(&args.nats, &operator, data, &stream, &projector.shared).await?,
         false => {
             let (url, operator, stream) = (args.nats.as_str(), &operator, stream.as_str());
             up::beat(up::Beating { url, operator, data, stream, founding: false, watch }, &projector.shared).await?
@@ -116,6 +142,12 @@ async fn serve(args: &Args, context: &Context) -> anyhow::Result<Exit> {
     up::write_running(data, &running)?;
     println!("ready http={} nats={}", running.http, running.nats);
     ended.wait().await;
+    projector.shared.stopping();
+    tokio::select! {
+        () = tokio::time::sleep(Duration::from_secs(args.drain)) => {}
+        // Asked twice: at once.
+        () = ended.wait() => {}
+    }
     let _ = stop.send(true);
     let _ = serving.await;
     tasks.iter().for_each(tokio::task::JoinHandle::abort);

@@ -38,6 +38,8 @@ use crate::serve::{self, live::Live};
 use crate::sign::KeyPair;
 use crate::stream::config::{AgencyUser, NatsConfig};
 use crate::stream::fence::NatsFence;
+use crate::stream::read;
+use crate::stream::roam::roam;
 use crate::stream::server::Server;
 use crate::stream::{Finding, Link, Login, Past, ReadError, StreamError, connect, declare, stream_name, succession};
 
@@ -251,6 +253,7 @@ async fn nats(args: &Args, data: &Path, agencies: Vec<AgencyUser>) -> anyhow::Re
         host: "127.0.0.1".to_owned(),
         port: if args.nats_port == 0 { -1 } else { args.nats_port },
         store_dir: data.join("nats/jetstream"),
+        cluster: None,
         ports_dir: None,
         log_file: None,
         operators: vec![operator],
@@ -275,9 +278,11 @@ async fn nats(args: &Args, data: &Path, agencies: Vec<AgencyUser>) -> anyhow::Re
     })?)
 }
 
-/// A connection with a key of the projector's.
+/// A connection with a key of the projector's, which leaves a server that its cluster is gone from.
 pub(super) async fn operator_link(url: &str, operator: &KeyPair, name: &str) -> anyhow::Result<Link> {
-    Ok(connect(url, &Login::plain(&operator.seed(), name)).await?)
+    let link = connect(url, &Login::plain(&operator.seed(), name)).await?;
+    drop(roam(&link));
+    Ok(link)
 }
 
 /// The status service, and announcements where there is a key for them, each on a connection of its own: strange messages
@@ -290,6 +295,8 @@ pub(super) async fn attend(
     stream: &str,
 ) -> anyhow::Result<Vec<tokio::task::JoinHandle<()>>> {
     let link = operator_link(url, operator, "jindo service").await?;
+    // The bucket is held by as many servers as the stream is.
+    let replicas = read::extent(&link, stream).await.map_or(1, |extent| extent.replicas);
     let (answering, stream) = (shared.clone(), stream.to_owned());
     let mut tasks = vec![tokio::spawn(async move {
         if let Err(error) = service::serve(link, answering, stream).await {
@@ -298,7 +305,7 @@ pub(super) async fn attend(
     })];
     if let Some(announcer) = announcer {
         let link = operator_link(url, announcer, "jindo announcer").await?;
-        tasks.push(tokio::spawn(announce::announce(link, shared.clone())));
+        tasks.push(tokio::spawn(announce::announce(link, shared.clone(), usize::try_from(replicas).unwrap_or(1))));
     }
     Ok(tasks)
 }
@@ -356,6 +363,22 @@ pub(super) async fn beat(of: Beating<'_>, shared: &Shared) -> anyhow::Result<Opt
         Ok(pairs.into_iter().map(|(_, pair)| Arc::new(pair)).collect())
     });
     Ok(Some(Beat::start(shared.clone(), &of.data.join("log"), keys, fence, cosigners)?))
+}
+
+/// The checkpoints of the writer, on a read replica.
+pub(super) async fn follow(
+    url: &str,
+    operator: &KeyPair,
+    data: &Path,
+    stream: &str,
+    shared: &Shared,
+) -> anyhow::Result<Option<Beat>> {
+    let link = operator_link(url, operator, "jindo log, following").await?;
+    let (handle, stream) = (tokio::runtime::Handle::current(), stream.to_owned());
+    let fence = Box::new(move |origin: &str| -> Box<dyn Fence> {
+        Box::new(NatsFence::new(handle, link, &stream, origin).looking())
+    });
+    Ok(Some(Beat::follow(shared.clone(), &data.join("log"), fence)?))
 }
 
 /// Ends the beat on a thread that may block.

@@ -24,7 +24,7 @@ use super::entry::leaf_hash;
 use super::folder::{CHECKPOINT, CONFLICTS, LogFolder, VKEY};
 use super::fork::Fork;
 use super::keyring::LogKeys;
-use super::note::{self, VerifierKey};
+use super::note::{self, Note, VerifierKey};
 use super::tail::{LogReader, TailFault};
 use super::tile::{self, Tile, TileKind, WIDTH};
 use super::tree;
@@ -68,6 +68,22 @@ pub trait Fence: Send {
     /// # Errors
     /// [`FenceFault::Moved`] where it is not. After [`FenceFault::Away`] it may hold either.
     fn swap(&mut self, from: Option<u64>, to: &Head) -> Result<(), FenceFault>;
+
+    /// Shows a published checkpoint to read replicas. It is public and proves itself: nothing hangs on its arrival.
+    ///
+    /// # Errors
+    /// [`FenceFault::Away`].
+    fn show(&mut self, _note: &str) -> Result<(), FenceFault> {
+        Ok(())
+    }
+
+    /// The checkpoint shown last, by whomever.
+    ///
+    /// # Errors
+    /// [`FenceFault`].
+    fn shown(&mut self) -> Result<Option<String>, FenceFault> {
+        Ok(None)
+    }
 }
 
 /// A signed checkpoint before it is published.
@@ -208,15 +224,7 @@ impl Publisher {
         cosigners: &mut dyn Cosigners,
         now: Time,
     ) -> Result<Option<Checkpoint>, BeatFault> {
-        let size = log.size().min(until).min(self.edge.size() - self.edge.size() % WIDTH + self.step);
-        if size > LOG_SIZE_MAX {
-            return Err(BeatFault::Full);
-        }
-        if size > self.edge.size() {
-            let edge = self.lay(log, size)?;
-            self.reread(&edge)?;
-            self.edge = edge;
-        }
+        self.advance(log, until)?;
         let head = Head { size: self.edge.size(), root: self.edge.frontier.root() };
         if head.size <= self.published.size {
             return Ok(None);
@@ -227,6 +235,48 @@ impl Publisher {
             passed => passed?,
         }
         self.publish(head, cosigners, now).map(Some)
+    }
+
+    /// Adopts a checkpoint that the log's writer signed: tiles are made from the entries here, one step at a time, and where they lead
+    /// to its root it is put in place as it is. Signs nothing. `None` while entries or tiles are behind it.
+    ///
+    /// # Errors
+    /// [`BeatFault::Strange`] where the entries here are others; what a beat may come to.
+    pub fn adopt(
+        &mut self,
+        log: &LogReader,
+        until: u64,
+        note: &str,
+        now: Time,
+    ) -> Result<Option<Checkpoint>, BeatFault> {
+        // Which key signs a size is known once the entries below it are folded.
+        let size = Checkpoint::parse(Note::parse(note)?.text)?.head.size;
+        if size <= self.published.size || size > until.min(log.size()) {
+            return Ok(None);
+        }
+        let checkpoint = self.keys.open(note)?;
+        self.advance(log, size)?;
+        if self.edge.size() < size {
+            return Ok(None);
+        }
+        if tree::root(&mut self.folder.tree(self.edge.size()), size)? != checkpoint.head.root {
+            return Err(BeatFault::Strange { size });
+        }
+        self.place(note.to_owned(), checkpoint, now).map(Some)
+    }
+
+    /// Makes tiles, and reads them again, for at most [`BEAT_ENTRIES_MAX`] entries more, never beyond `until`.
+    fn advance(&mut self, log: &LogReader, until: u64) -> Result<(), BeatFault> {
+        let size = log.size().min(until).min(self.edge.size() - self.edge.size() % WIDTH + self.step);
+        if size > LOG_SIZE_MAX {
+            return Err(BeatFault::Full);
+        }
+        if size > self.edge.size() {
+            let edge = self.lay(log, size)?;
+            self.reread(&edge)?;
+            self.edge = edge;
+        }
+        Ok(())
     }
 
     /// Writes bundles and tiles of the entries from the edge to `size`.
@@ -323,6 +373,12 @@ impl Publisher {
                 return Err(BeatFault::Conflict { witness, file: self.keep(&fork)? });
             }
         }
+        self.place(note, checkpoint, now)
+    }
+
+    /// Appends the note to the history, and puts it in place as the checkpoint.
+    fn place(&mut self, note: String, checkpoint: Checkpoint, now: Time) -> Result<Checkpoint, BeatFault> {
+        let head = checkpoint.head;
         let history = self.remember(&note, now.day())?;
         let mut files = vec![(self.folder.dir().join(CHECKPOINT), note.into_bytes())];
         let vkey = self.keys.at(head.size).to_string();

@@ -91,6 +91,15 @@ pub enum BeatFault {
         /// Size.
         size: u64,
     },
+    /// The log's key signed other entries than are here.
+    #[error(
+        "the checkpoint of {size} entries that the log's writer published covers other entries than were folded here: nothing is \
+         proven here. Run `jindo audit` on both folders; a replica whose stream is another one is made anew from the writer's log"
+    )]
+    Strange {
+        /// Size.
+        size: u64,
+    },
     /// Somebody else published further than this log reaches.
     #[error("the fence at NATS is at {fence} entries, this log at {size}: it waits until it has them")]
     Ahead {

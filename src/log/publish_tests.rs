@@ -478,5 +478,7 @@ fn nothing_is_signed_over_bytes_that_read_differently() {
     }
 }
 
+#[path = "publish_adopt_tests.rs"]
+mod adopting;
 #[path = "publish_key_tests.rs"]
 mod keys;

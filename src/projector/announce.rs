@@ -19,8 +19,8 @@ use crate::stream::{Link, declare};
 /// What was told of an indicator: its mark, and whether all entries counted were proven then.
 type Told = HashMap<String, (Mark, bool)>;
 
-/// Announces until the shared handle is gone.
-pub async fn announce(link: Link, shared: Shared) {
+/// Announces until the shared handle is gone, to a bucket of so many replicas.
+pub async fn announce(link: Link, shared: Shared, replicas: usize) {
     let mut sizes = shared.sizes();
     let mut proof = shared.proof();
     let mut told = Told::new();
@@ -37,7 +37,7 @@ pub async fn announce(link: Link, shared: Shared) {
         proof.mark_unchanged();
         let store = match bucket.take() {
             Some(store) => Ok(store),
-            None => declare::progress_bucket(&link).await.map_err(|error| error.to_string()),
+            None => declare::progress_bucket_on(&link, replicas).await.map_err(|error| error.to_string()),
         };
         let round = match store {
             Ok(store) => round(&store, &shared, today, &mut told).await.map(|()| store),

@@ -2,6 +2,8 @@
 //!
 //! It follows the commits and never holds them back: a fence, a witness or a disk that does not let it pass keeps
 //! `proven_size` where it is. A finding stops it until the process starts anew; everything else is tried again.
+//!
+//! On a read replica it signs nothing: it adopts the writer's checkpoints, each held against the entries folded here.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use crate::event::Time;
 use crate::limits::{BEAT_EVERY_MS, BEAT_RETRY_MS};
 use crate::log::disk::Files;
 use crate::log::folder::LogFolder;
-use crate::log::publish::{BeatFault, Cosigners, Fence, Publisher};
+use crate::log::publish::{BeatFault, Cosigners, Fence, Nobody, Publisher};
 use crate::sign::KeyPair;
 
 /// Reads the log's key files: those that are there, in any order.
@@ -41,11 +43,22 @@ impl Beat {
         fence: MakeFence,
         cosigners: Box<dyn Cosigners>,
     ) -> std::io::Result<Self> {
-        let (stop, stopped) = mpsc::channel();
         let folder = LogFolder::new(folder);
-        let at_work = AtWork { shared, folder, keys, make: Some(fence), fence: None, cosigners, publisher: None };
-        let thread = std::thread::Builder::new().name("beat".to_owned()).spawn(move || at_work.run(&stopped))?;
-        Ok(Beat { stop, thread })
+        let (make, follows) = (Some(fence), false);
+        let at_work =
+            AtWork { shared, folder, keys, make, fence: None, cosigners, publisher: None, follows, unshown: true };
+        at_work.start()
+    }
+
+    /// Starts it on a read replica, where `fence` shows what the writer published.
+    ///
+    /// # Errors
+    /// No thread could be started.
+    pub fn follow(shared: Shared, folder: &Path, fence: MakeFence) -> std::io::Result<Self> {
+        let keys: ReadKeys = Box::new(|| Ok(Vec::new()));
+        let (folder, make, cosigners) = (LogFolder::new(folder), Some(fence), Box::new(Nobody));
+        let (follows, unshown) = (true, false);
+        AtWork { shared, folder, keys, make, fence: None, cosigners, publisher: None, follows, unshown }.start()
     }
 
     /// Ends it after a last beat for what was committed meanwhile.
@@ -66,9 +79,20 @@ struct AtWork {
     fence: Option<Box<dyn Fence>>,
     cosigners: Box<dyn Cosigners>,
     publisher: Option<Publisher>,
+    /// Adopts the checkpoints of another process.
+    follows: bool,
+    /// The checkpoint was not shown to replicas yet.
+    unshown: bool,
 }
 
 impl AtWork {
+    fn start(self) -> std::io::Result<Beat> {
+        let (stop, stopped) = mpsc::channel();
+        let at_work = self;
+        let thread = std::thread::Builder::new().name("beat".to_owned()).spawn(move || at_work.run(&stopped))?;
+        Ok(Beat { stop, thread })
+    }
+
     fn run(mut self, stopped: &mpsc::Receiver<()>) {
         let mut told = String::new();
         loop {
@@ -86,7 +110,8 @@ impl AtWork {
                     }
                     self.shared.set_proof_trouble(Some(why.clone()));
                     told = why;
-                    if fault.is_finding() {
+                    // A replica looks again: the writer may have been mended.
+                    if fault.is_finding() && !self.follows {
                         return;
                     }
                     BEAT_RETRY_MS
@@ -124,22 +149,57 @@ impl AtWork {
             self.fence = self.make.take().map(|make| make(&registry.origin));
         }
         let Some(fence) = self.fence.as_mut() else { return Ok(()) };
+        if self.follows {
+            let adopted = match fence.shown() {
+                Ok(Some(note)) => publisher.adopt(&log, size, &note, Time::now()).map(|_| ()),
+                Ok(None) => Ok(()),
+                Err(fault) => Err(fault.into()),
+            };
+            return self.end(publisher, adopted);
+        }
         if publisher.is_due(size) {
             let beaten = publisher.beat(&log, size, &mut **fence, &mut *self.cosigners, Time::now());
             self.shared.meters().witnesses(&self.cosigners.states());
             match beaten {
-                Ok(_) => self.shared.meters().published(Time::now()),
-                // What was laid and checked stays so; after a failed write the folder is looked at anew.
-                Err(fault @ (BeatFault::Fence(_) | BeatFault::Cosign { .. } | BeatFault::Ahead { .. })) => {
-                    self.publisher = Some(publisher);
-                    return Err(fault);
+                Ok(published) => {
+                    self.shared.meters().published(Time::now());
+                    self.unshown |= published.is_some();
                 }
-                Err(fault) => return Err(fault),
+                Err(fault) => return self.end(publisher, Err(fault)),
             }
         }
+        let published = publisher.published().size;
+        self.end(publisher, Ok(()))?;
+        if self.unshown && published > 0 {
+            self.show()?;
+        }
+        Ok(())
+    }
+
+    /// What was laid and checked stays so; after a failed write the folder is looked at anew.
+    fn end(&mut self, publisher: Publisher, ended: Result<(), BeatFault>) -> Result<(), BeatFault> {
         let size = publisher.published().size;
+        let stays = match &ended {
+            Ok(()) => true,
+            Err(fault) => {
+                matches!(fault, BeatFault::Fence(_) | BeatFault::Cosign { .. } | BeatFault::Ahead { .. })
+            }
+        };
+        if stays {
+            self.publisher = Some(publisher);
+        }
+        ended?;
         self.shared.set_proof(Proof { size, trouble: None });
-        self.publisher = Some(publisher);
+        Ok(())
+    }
+
+    /// Shows the published checkpoint to replicas. They alone wait for it: what fails is tried again with the next beat.
+    fn show(&mut self) -> Result<(), BeatFault> {
+        let Some((note, fence)) = self.folder.checkpoint()?.zip(self.fence.as_mut()) else { return Ok(()) };
+        match fence.show(&note) {
+            Ok(()) => self.unshown = false,
+            Err(error) => tracing::debug!(%error, "the checkpoint is not shown"),
+        }
         Ok(())
     }
 }

@@ -22,6 +22,7 @@ pub mod beat;
 pub mod bootstrap;
 pub mod changes;
 pub mod core;
+mod current;
 pub mod folding;
 pub mod halt;
 pub mod meters;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 
 use super::core::{Core, Ready, check_clock, screen_all};
+use super::current::{Current, Round};
 use super::halt::Halt;
 use super::rebuild::Rebuild;
 use super::shared::{Health, Shared};
@@ -169,6 +170,7 @@ async fn read(
     mut stopped: watch::Receiver<bool>,
 ) {
     let wait = Duration::from_millis(READ_WAIT_MS);
+    let mut current = Current::default();
     let mut told = Told { at: tokio::time::Instant::now(), size: *shared.sizes().borrow() };
     while !matches!(*shared.health().borrow(), Health::Halted(_)) {
         let batch = tokio::select! {
@@ -176,22 +178,18 @@ async fn read(
             batch = reader.next_batch(ledger.commit_messages_max, COMMIT_BYTES_MAX, wait) => batch,
         };
         let batch = batch.map_err(Halt::from);
-        let over = batch.is_err();
+        let (over, empty) = (batch.is_err(), batch.as_ref().is_ok_and(Vec::is_empty));
         let size = *shared.sizes().borrow();
         let waiting = reader.pending();
         shared.meters().waits(waiting);
         if waiting > 0 {
             told.tell(size, waiting);
-            shared.set_health(Health::CatchingUp { size, waiting });
-        } else if !over && batch.as_ref().is_ok_and(Vec::is_empty) {
-            if !reader.connected() {
-                shared.set_health(Health::Disconnected);
-            } else if size + 1 >= reader.next_sequence() {
-                // Only now: what is read but not committed yet is in no figure.
-                shared.set_health(Health::Ready);
-            }
         }
-        let empty = batch.as_ref().is_ok_and(Vec::is_empty);
+        let ready = *shared.health().borrow() == Health::Ready;
+        let round = Round { size, next: reader.next_sequence(), waiting, empty, reads: reader.reads(), ready };
+        if let Some(health) = current.judge(round).filter(|_| !over) {
+            shared.set_health(health);
+        }
         if !empty && (arrived.send(batch).await.is_err() || over) {
             return;
         }

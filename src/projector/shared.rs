@@ -35,6 +35,8 @@ pub enum Health {
     Ready,
     /// NATS does not answer; figures are served as they are.
     Disconnected,
+    /// About to end: figures are served until then, and readers are asked to go elsewhere.
+    Stopping,
     /// Intake stopped with a finding; figures are served as they are.
     Halted(String),
 }
@@ -216,7 +218,7 @@ impl Shared {
         &self.inner.meters
     }
 
-    /// Entries that the published checkpoint covers; 0 where this process publishes none.
+    /// Entries that the published checkpoint covers, here or adopted from the writer; 0 where none is known.
     #[must_use]
     pub fn proven_size(&self) -> u64 {
         self.inner.proof.borrow().size
@@ -263,10 +265,15 @@ impl Shared {
         self.inner.ask.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// A halt stays until the process starts anew.
+    /// Tells readers to go elsewhere: this process is about to end.
+    pub fn stopping(&self) {
+        self.set_health(Health::Stopping);
+    }
+
+    /// A halt stays until the process starts anew, and so does its end.
     pub(super) fn set_health(&self, health: Health) {
         self.inner.health.send_if_modified(|held| {
-            let changed = *held != health && !matches!(held, Health::Halted(_));
+            let changed = *held != health && !matches!(held, Health::Halted(_) | Health::Stopping);
             if changed {
                 *held = health;
             }

@@ -220,6 +220,12 @@ impl Source for Live {
                 "NATS에 연결되지 않았습니다. 수치는 마지막 기록 기준입니다.".to_owned(),
                 "NATS does not answer; figures are those recorded last".to_owned(),
             ),
+            Running::Stopping => told(
+                false,
+                "stopping",
+                "곧 멈춥니다. 다른 서버에서 읽으세요.".to_owned(),
+                "about to stop: read from another server".to_owned(),
+            ),
             Running::Halted(why) => {
                 told(false, "halted", format!("접수가 멈췄습니다: {why}"), format!("intake halted: {why}"))
             }

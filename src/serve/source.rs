@@ -42,13 +42,13 @@ pub enum Known {
 pub struct Health {
     /// Catalogue folded, caught up, not halted.
     pub ready: bool,
-    /// `starting`, `catching-up`, `ready` or `halted`.
+    /// `starting`, `catching-up`, `ready`, `disconnected`, `stopping` or `halted`.
     pub state: String,
     /// Why, for people.
     pub why: Text,
     /// Entries folded.
     pub size: u64,
-    /// Entries that the published checkpoint covers; 0 where this process publishes none.
+    /// Entries that the published checkpoint covers, here or adopted from the writer; 0 where none is known.
     pub proven_size: u64,
     /// Why that does not move, where it does not.
     pub proof_trouble: Option<String>,

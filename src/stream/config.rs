@@ -5,7 +5,10 @@
 
 use std::{fmt::Write as _, path::PathBuf};
 
-use super::declare::stream_name;
+use super::{
+    cluster::{ClusterConfig, cluster_text},
+    declare::stream_name,
+};
 use crate::event::subject::is_agency_code;
 use crate::limits::{NATS_LOG_BYTES_MAX, STREAMS_DENIED};
 
@@ -20,6 +23,8 @@ pub struct NatsConfig {
     pub port: i32,
     /// JetStream's folder.
     pub store_dir: PathBuf,
+    /// Its neighbours; `None` stands alone.
+    pub cluster: Option<ClusterConfig>,
     /// Folder for the file that tells the actual port; `None` writes none.
     pub ports_dir: Option<PathBuf>,
     /// Log file; `None` logs to standard error.
@@ -57,6 +62,14 @@ pub enum ConfigError {
     /// The same key for two users.
     #[error("key {0} is given to two users: each publishing process has a key of its own")]
     Twice(String),
+    /// No address of a server.
+    #[error("'{0}' is no host:port of a server: give 10.0.0.6:6222, without a scheme, a user or a path")]
+    Route(String),
+    /// Whoever may connect a route may publish as any agency.
+    #[error(
+        "anybody who reaches {0} could join the cluster and publish as any agency: give certificates for its routes, or listen on 127.0.0.1"
+    )]
+    OpenRoutes(String),
     /// Breaks out of its quotes.
     #[error("'{0}' cannot stand in a configuration file: it holds a quote, a backslash or a control character")]
     Text(String),
@@ -114,7 +127,7 @@ const OPERATOR_ONLY: [&str; 8] = [
     "$SYS.>",
 ];
 
-fn checked(text: &str) -> Result<&str, ConfigError> {
+pub(super) fn checked(text: &str) -> Result<&str, ConfigError> {
     if text.chars().any(|c| c.is_control() || matches!(c, '"' | '\'' | '\\')) {
         return Err(ConfigError::Text(text.to_owned()));
     }
@@ -170,6 +183,9 @@ pub fn config_text(config: &NatsConfig) -> Result<String, ConfigError> {
          minutes.\n    sync_interval: always\n}}\n\n",
         checked(&config.store_dir.to_string_lossy())?,
     );
+    if let Some(cluster) = &config.cluster {
+        text.push_str(&cluster_text(cluster)?);
+    }
     let mut seen = std::collections::BTreeSet::new();
     let mut once =
         |key: &str| if seen.insert(key.to_owned()) { Ok(()) } else { Err(ConfigError::Twice(key.to_owned())) };
@@ -242,6 +258,7 @@ mod tests {
             host: "127.0.0.1".to_owned(),
             port: -1,
             store_dir: "data/nats".into(),
+            cluster: None,
             ports_dir: None,
             log_file: None,
             operators: vec![key()],

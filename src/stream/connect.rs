@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use async_nats::{Client, ConnectOptions, Event};
+use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 use serde_json::Value;
 use tokio::{
     sync::{broadcast, watch},
@@ -61,13 +61,28 @@ impl std::fmt::Debug for Login {
 pub struct Link {
     /// The NATS client.
     pub client: Client,
-    /// Address connected to.
+    /// Address connected to, or several with commas between them.
     pub url: Arc<str>,
     violations: broadcast::Sender<Arc<str>>,
     connects: watch::Receiver<u64>,
 }
 
-/// Connects and checks the server's version.
+/// Addresses of servers, with commas between them.
+fn addresses(url: &str) -> Result<Vec<ServerAddr>, StreamError> {
+    let parse = |part: &str| {
+        let why = |error: std::io::Error| format!("'{part}' is no address: {error}");
+        part.parse().map_err(|error| StreamError::Connect { url: url.to_owned(), why: why(error) })
+    };
+    let all: Vec<_> =
+        url.split(',').map(str::trim).filter(|part| !part.is_empty()).map(parse).collect::<Result<_, _>>()?;
+    if all.is_empty() {
+        return Err(StreamError::Connect { url: url.to_owned(), why: "it is empty".to_owned() });
+    }
+    Ok(all)
+}
+
+/// Connects and checks the server's version. `url` may name several servers of a cluster, with commas between them: whichever
+/// answers is taken, and another one when that one is gone.
 ///
 /// # Errors
 /// [`StreamError::Connect`], [`StreamError::TooOld`].
@@ -110,7 +125,7 @@ pub async fn connect(url: &str, login: &Login) -> Result<Link, StreamError> {
         options = options.nkey(seed.clone());
     }
     let client = options
-        .connect(url)
+        .connect(addresses(url)?)
         .await
         .map_err(|error| StreamError::Connect { url: url.to_owned(), why: error.to_string() })?;
     let link = Link { client, url: url.into(), violations, connects };
@@ -137,6 +152,12 @@ impl Link {
     #[must_use]
     pub fn connects(&self) -> watch::Receiver<u64> {
         self.connects.clone()
+    }
+
+    /// Whether there are other servers to go to: named by the address, or told by the cluster.
+    #[must_use]
+    pub fn has_several(&self) -> bool {
+        self.url.contains(',') || self.client.server_info().connect_urls.len() > 1
     }
 
     fn check_version(&self) -> Result<(), StreamError> {
@@ -201,6 +222,19 @@ pub(crate) fn version_at_least(text: &str, least: (i64, i64)) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn several_servers() {
+        for (url, servers) in [
+            ("nats://127.0.0.1:4222", Some(1)),
+            ("nats://a:1, nats://b:2,c", Some(3)),
+            ("nats://a:1,", Some(1)),
+            ("nats://a:1,nats://b:none", None),
+            (" , ", None),
+        ] {
+            assert_eq!(addresses(url).ok().map(|all| all.len()), servers, "{url}");
+        }
+    }
 
     #[test]
     fn versions() {

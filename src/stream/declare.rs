@@ -190,23 +190,38 @@ pub async fn declare(link: &Link, name: &str, first_sequence: u64, replicas: u32
     }
 }
 
-/// The in-memory bucket `PROGRESS`, created where there is none. Needs the operator's key.
+/// The in-memory bucket `PROGRESS` on one server, created where there is none. Needs the operator's key.
 ///
 /// # Errors
 /// [`StreamError::NoAnswer`].
 pub async fn progress_bucket(link: &Link) -> Result<kv::Store, StreamError> {
+    progress_bucket_on(link, 1).await
+}
+
+/// As [`progress_bucket`], held by so many servers of a cluster: it outlives one of them. Where there are not so many right now,
+/// the one that exists is taken, or one is made on a single server.
+///
+/// # Errors
+/// [`StreamError::NoAnswer`].
+pub async fn progress_bucket_on(link: &Link, replicas: usize) -> Result<kv::Store, StreamError> {
+    let context = jetstream::new(link.client.clone());
+    let config = |num_replicas| kv::Config {
+        bucket: PROGRESS_BUCKET.to_owned(),
+        description: "jindo: progress, one key per indicator; made anew from the log at any time".to_owned(),
+        history: 1,
+        storage: jetstream::stream::StorageType::Memory,
+        num_replicas,
+        ..kv::Config::default()
+    };
+    let mut made = context.create_or_update_key_value(config(replicas)).await;
+    if made.is_err() && replicas > 1 {
+        if let Ok(bucket) = context.get_key_value(PROGRESS_BUCKET).await {
+            return Ok(bucket);
+        }
+        made = context.create_or_update_key_value(config(1)).await;
+    }
     let what = || format!("key-value bucket {PROGRESS_BUCKET}");
-    jetstream::new(link.client.clone())
-        .create_or_update_key_value(kv::Config {
-            bucket: PROGRESS_BUCKET.to_owned(),
-            description: "jindo: progress, one key per indicator; made anew from the log at any time".to_owned(),
-            history: 1,
-            storage: jetstream::stream::StorageType::Memory,
-            num_replicas: 1,
-            ..kv::Config::default()
-        })
-        .await
-        .map_err(|error| StreamError::NoAnswer { what: what(), why: error.to_string() })
+    made.map_err(|error| StreamError::NoAnswer { what: what(), why: error.to_string() })
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! The fence of the log's beat: one key of a replicated bucket, holding the size and root claimed last.
+//! The fence of the log's beat: one key of a replicated bucket, holding the size and root claimed last; beside it the checkpoint that
+//! was published last, for read replicas.
 //!
 //! Two projectors on two copies of a ledger cannot both claim a size: the server compares the revision. Called from a thread
 //! that may block, never from a task.
@@ -23,8 +24,10 @@ use crate::{
 
 /// The bucket.
 pub const LOG_BUCKET: &str = "LOG";
-/// Its one key.
+/// Its key that is the fence.
 const KEY: &str = "head";
+/// Its key that shows the newest checkpoint to read replicas.
+const SHOWN: &str = "checkpoint";
 
 /// The fence at NATS.
 pub struct NatsFence {
@@ -33,23 +36,32 @@ pub struct NatsFence {
     stream: String,
     origin: String,
     bucket: Option<kv::Store>,
+    /// Whether the bucket is made where there is none.
+    makes: bool,
 }
 
 impl NatsFence {
     /// Of a log, beside the stream it is fed by: the bucket gets as many replicas.
     #[must_use]
     pub fn new(handle: Handle, link: Link, stream: &str, origin: &str) -> Self {
-        NatsFence { handle, link, stream: stream.to_owned(), origin: origin.to_owned(), bucket: None }
+        NatsFence { handle, link, stream: stream.to_owned(), origin: origin.to_owned(), bucket: None, makes: true }
+    }
+
+    /// Of a read replica: it looks at what is shown, and makes nothing.
+    #[must_use]
+    pub fn looking(self) -> Self {
+        NatsFence { makes: false, ..self }
     }
 
     /// Runs a question with a time limit; after one that failed the bucket is looked up again.
     fn ask<T>(&mut self, question: impl AsyncFnOnce(&kv::Store) -> Result<T, FenceFault>) -> Result<T, FenceFault> {
         let held = self.bucket.take();
-        let (link, stream) = (&self.link, &self.stream);
+        let (link, stream, makes) = (&self.link, &self.stream, self.makes);
         let asked = async {
             let bucket = match held {
                 Some(bucket) => bucket,
-                None => bucket(link, stream).await?,
+                None if makes => bucket(link, stream).await?,
+                None => jetstream::new(link.client.clone()).get_key_value(LOG_BUCKET).await.map_err(away)?,
             };
             let answer = question(&bucket).await?;
             Ok((bucket, answer))
@@ -109,5 +121,16 @@ impl Fence for NatsFence {
             Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => Err(FenceFault::Moved),
             Err(error) => Err(away(error)),
         })
+    }
+
+    fn show(&mut self, note: &str) -> Result<(), FenceFault> {
+        let value = bytes::Bytes::copy_from_slice(note.as_bytes());
+        self.ask(async |bucket| bucket.put(SHOWN, value).await.map(|_| ()).map_err(away))
+    }
+
+    fn shown(&mut self) -> Result<Option<String>, FenceFault> {
+        let value = self.ask(async |bucket| bucket.get(SHOWN).await.map_err(away))?;
+        let foreign = |_| FenceFault::Foreign(format!("key '{SHOWN}' of bucket '{LOG_BUCKET}' is not UTF-8"));
+        value.map(|bytes| String::from_utf8(bytes.into()).map_err(foreign)).transpose()
     }
 }

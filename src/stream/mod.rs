@@ -3,21 +3,26 @@
 //! The stream carries reports to the projector; the record is the log ([`crate::log`]). Nothing here reads a report.
 
 pub mod append;
+pub mod cluster;
 pub mod config;
 pub mod connect;
 pub mod declare;
+mod doubt;
 pub mod fence;
 mod finding;
 pub mod past;
+mod pull;
 mod raw;
 pub mod read;
+pub mod roam;
 pub mod server;
 pub mod succession;
 
 pub use append::{AppendError, Outgoing, append};
+pub use cluster::{ClusterConfig, RouteTls};
 pub use config::{AgencyUser, NatsConfig, config_text, inbox_prefix};
 pub use connect::{Link, Login, connect};
-pub use declare::{PROGRESS_BUCKET, declare, inspect, progress_bucket, stream_name};
+pub use declare::{PROGRESS_BUCKET, declare, inspect, progress_bucket, progress_bucket_on, stream_name};
 pub use finding::{Finding, ReadError};
 pub use past::Past;
 pub use read::Reader;
@@ -102,6 +107,17 @@ pub enum StreamError {
 }
 
 impl StreamError {
+    /// Whether it passes by itself: the server is away or starting, or the cluster elects a leader.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            StreamError::NoAnswer { .. } => true,
+            // 10008 JetStream not available, 10009 no leader yet, 10023 not enough resources, 10039 consumer offline, 10118 stream offline.
+            StreamError::Api { code, .. } => [10_008, 10_009, 10_039, 10_118, 10_023].contains(code),
+            _ => false,
+        }
+    }
+
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let what = what.into();
         move |source| StreamError::Io { what, source }

@@ -33,6 +33,10 @@ pub struct Extent {
     pub recovered_upto: u64,
     /// Nothing will ever be added to it: a recovery retired it.
     pub sealed: bool,
+    /// The server that leads it; empty where servers stand alone.
+    pub leader: String,
+    /// How many servers hold it.
+    pub replicas: u64,
 }
 
 /// Where the stream stands now.
@@ -51,7 +55,10 @@ pub async fn extent(link: &Link, stream: &str) -> Result<Extent, ReadError> {
     let created = info.get("created").and_then(Value::as_str).unwrap_or_default().to_owned();
     let sealed = info.pointer("/config/sealed").and_then(Value::as_bool).unwrap_or(false);
     let upto = info.get("config").and_then(succession::recovered_upto).unwrap_or(0);
-    Ok(Extent { first: number("first_seq"), last: number("last_seq"), created, recovered_upto: upto, sealed })
+    let leader = info.pointer("/cluster/leader").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let replicas = info.pointer("/config/num_replicas").and_then(Value::as_u64).unwrap_or(1);
+    let (first, last) = (number("first_seq"), number("last_seq"));
+    Ok(Extent { first, last, created, recovered_upto: upto, sealed, leader, replicas })
 }
 
 /// One message by its sequence, whatever it holds; `None` where the stream has none there.

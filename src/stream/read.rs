@@ -8,17 +8,18 @@
 //! Never skips: a sequence that the server does not have is a [`Finding`], not a gap to jump over. Give it a [`Link`] of
 //! its own, because such messages cut the connection they arrive on.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
-use async_nats::{Message, StatusCode, Subscriber};
+use async_nats::Message;
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
-use serde_json::json;
 use tokio::{sync::watch, time::Instant};
 
 use super::{
     Link, StreamError,
+    doubt::Doubt,
     past::{Past, compare, compare_last},
+    pull::Pull,
     raw::{Place, headers_of},
     succession::vouch,
 };
@@ -29,8 +30,8 @@ pub use super::{
 use crate::{
     event::Time,
     limits::{
-        MESSAGE_BYTES_MAX, PULL_BYTES_MAX, PULL_EXPIRES_MS, PULL_HEARTBEAT_MS, PULL_MESSAGES_MAX, RAW_IN_FLIGHT_MAX,
-        RAW_RUN_MAX, READ_CHECK_EVERY_MS, READ_LINGER_MS,
+        API_TIMEOUT_MS, CLUSTER_ASK_MS, MESSAGE_BYTES_MAX, RAW_IN_FLIGHT_MAX, RAW_RUN_MAX, READ_CHECK_EVERY_MS,
+        READ_LINGER_MS,
     },
     log::Arrival,
 };
@@ -56,23 +57,12 @@ pub struct Reader {
     past: Option<Arc<dyn Past>>,
     /// The message read last in this one.
     read: Option<Arrival>,
-    /// The server that the past was held against.
-    server: String,
+    /// The servers that the past was held against: the one that answers, and the one that leads the stream.
+    held: (String, String),
+    /// What seems to be missing, and may turn out not to be.
+    doubt: Doubt,
     /// Up to here the stream vouches for what a recovery put there.
     recovered_upto: u64,
-}
-
-#[derive(Debug)]
-struct Pull {
-    messages: Subscriber,
-    inbox: String,
-    consumer: String,
-    /// Messages asked for and not yet delivered.
-    asked: usize,
-    /// Bytes asked for and not yet delivered, about: a pull ends at its bytes long before its messages where bodies are large.
-    bytes: usize,
-    heard: Instant,
-    checked: Instant,
 }
 
 /// What an attempt to resume came to.
@@ -109,10 +99,7 @@ impl Reader {
     /// [`ReadError`]: also when the stream differs from the log.
     pub async fn open_behind(link: Link, stream: &str, past: Arc<dyn Past>) -> Result<Reader, ReadError> {
         let next = past.size() + 1;
-        let mut reader = Reader::open_with(link, stream, next, None, Some(past)).await?;
-        let extent = extent(&reader.link, &reader.stream).await?;
-        reader.recall(&extent).await?;
-        Ok(reader)
+        Reader::open_with(link, stream, next, None, Some(past)).await
     }
 
     async fn open_with(
@@ -138,12 +125,45 @@ impl Reader {
             last: 0,
             past,
             read: None,
-            server: String::new(),
+            held: (String::new(), String::new()),
+            doubt: Doubt::default(),
             recovered_upto: 0,
         };
-        reader.check(&extent)?;
+        while let Err(fault) = reader.look().await {
+            reader.bear(fault).await?;
+        }
         reader.connects.mark_unchanged();
         Ok(reader)
+    }
+
+    /// Looks where the stream stands, and holds it against what was read before.
+    async fn look(&mut self) -> Result<Extent, ReadError> {
+        let extent = self.soon(extent(&self.link, &self.stream)).await?;
+        self.check(&extent)?;
+        self.recall(&extent).await?;
+        self.doubt.clear();
+        Ok(extent)
+    }
+
+    /// What is asked of a cluster while it elects a leader is never answered: asked again soon, it is answered by the new one.
+    async fn soon<T>(&self, asked: impl Future<Output = Result<T, ReadError>>) -> Result<T, ReadError> {
+        let wait_ms = if self.link.has_several() { CLUSTER_ASK_MS } else { API_TIMEOUT_MS * 2 };
+        let answer = tokio::time::timeout(Duration::from_millis(wait_ms), asked).await;
+        answer.unwrap_or_else(|_| {
+            let (what, why) = (format!("about {}", self.stream), "no answer in time".to_owned());
+            Err(StreamError::NoAnswer { what, why }.into())
+        })
+    }
+
+    /// Bears a finding that may yet turn out to be none; any other fault is given back.
+    async fn bear(&mut self, fault: ReadError) -> Result<(), ReadError> {
+        match fault {
+            ReadError::Finding(finding) if self.doubt.may_pass(&finding, Instant::now()) => {
+                tokio::time::sleep(RESUME_EVERY).await;
+                Ok(())
+            }
+            fault => Err(fault),
+        }
     }
 
     /// The sequence of the next message.
@@ -164,9 +184,13 @@ impl Reader {
         (self.last + 1).saturating_sub(self.next)
     }
 
-    /// Whether the server is reachable right now.
+    /// Whether the stream can be read right now: the server is there, and has it whole.
     #[must_use]
-    pub fn connected(&self) -> bool {
+    pub fn reads(&self) -> bool {
+        self.connected() && self.pull.is_some() && !self.doubt.is_open()
+    }
+
+    fn connected(&self) -> bool {
         self.link.client.connection_state() == async_nats::connection::State::Connected
     }
 
@@ -183,7 +207,14 @@ impl Reader {
         bytes_max: usize,
         wait: Duration,
     ) -> Result<Vec<Arrival>, ReadError> {
-        let mut batch = self.batch(messages_max, bytes_max, wait).await?;
+        let mut batch = match self.batch(messages_max, bytes_max, wait).await {
+            Ok(batch) => batch,
+            Err(fault) => {
+                self.bear(fault).await?;
+                self.leave();
+                Vec::new()
+            }
+        };
         batch.iter_mut().for_each(|arrival| vouch(arrival, self.recovered_upto));
         if let Some(last) = batch.last() {
             self.read = Some(last.clone());
@@ -211,12 +242,8 @@ impl Reader {
                 }
             }
             // Before any waiting: a pull that has ended delivers nothing to wake up for.
-            if self
-                .pull
-                .as_ref()
-                .is_some_and(|pull| pull.asked < PULL_MESSAGES_MAX / 2 || pull.bytes < PULL_BYTES_MAX / 2)
-            {
-                self.ask().await;
+            if let Some(pull) = self.pull.as_mut().filter(|pull| pull.runs_low()) {
+                pull.ask(&self.link, &self.stream).await;
             }
             let step = match self.ready_step() {
                 Step::Nothing if batch.is_empty() => self.wait_step(deadline).await?,
@@ -251,7 +278,7 @@ impl Reader {
             if self.connected() {
                 match self.resume(messages_max).await {
                     Ok(raw) => return Ok(Resumed::Open(raw)),
-                    Err(ReadError::Stream(error)) if self.is_passing(&error) => {
+                    Err(ReadError::Stream(error)) if error.is_passing() => {
                         tracing::debug!(%error, "stream not readable for now");
                     }
                     Err(error) => return Err(error),
@@ -267,18 +294,9 @@ impl Reader {
         }
     }
 
-    /// Errors that pass: the server is away or starting.
-    fn is_passing(&self, error: &StreamError) -> bool {
-        match error {
-            StreamError::NoAnswer { .. } => true,
-            // 10008 JetStream not available, 10009 no leader yet, 10039 consumer offline, 10118 stream offline.
-            StreamError::Api { code, .. } => [10_008, 10_009, 10_039, 10_118, 10_023].contains(code),
-            _ => false,
-        }
-    }
-
     fn check(&mut self, extent: &Extent) -> Result<(), Finding> {
         let stream = Arc::clone(&self.stream);
+        self.doubt.look(extent);
         if extent.created != self.created {
             let (expected, found) = (self.created.clone(), extent.created.clone());
             return Err(Finding::Replaced { stream, expected, found });
@@ -300,23 +318,21 @@ impl Reader {
     /// Holds what was read before against the stream: the last message always, the log too where the server is not the one
     /// it was held against before.
     async fn recall(&mut self, extent: &Extent) -> Result<(), ReadError> {
-        let server = self.link.client.server_info().server_id;
-        if let Some(past) = self.past.as_deref().filter(|_| self.server != server) {
+        let held = (self.link.client.server_info().server_id, extent.leader.clone());
+        if let Some(past) = self.past.as_deref().filter(|_| self.held != held) {
             compare(&self.link, &self.stream, extent, past, self.next).await?;
         }
         if let Some(last) = &self.read {
             compare_last(&self.link, &self.stream, extent, last).await?;
         }
-        self.server = server;
+        self.held = held;
         Ok(())
     }
 
     /// Compares the stream with our position, reads `raw_run` messages one by one, then opens the fast road behind them.
     async fn resume(&mut self, messages_max: usize) -> Result<Vec<Arrival>, ReadError> {
         self.connects.mark_unchanged();
-        let extent = extent(&self.link, &self.stream).await?;
-        self.check(&extent)?;
-        self.recall(&extent).await?;
+        let extent = self.look().await?;
         let run = self.raw_run.min(messages_max) as u64;
         let upto = (self.next + run).min(extent.last + 1);
         let (link, stream) = (&self.link, &self.stream);
@@ -343,46 +359,14 @@ impl Reader {
             // What was read before the fault counts; the next call meets the fault again.
             Some(error) if raw.is_empty() => return Err(error),
             Some(_) => {}
-            None => self.open_pull(self.next + raw.len() as u64).await?,
+            None => {
+                let start = self.next + raw.len() as u64;
+                self.pull = Some(self.soon(Pull::open(&self.link, &self.stream, start)).await?);
+                self.delivered = 0;
+            }
         }
         self.next += raw.len() as u64;
         Ok(raw)
-    }
-
-    async fn open_pull(&mut self, start: u64) -> Result<(), ReadError> {
-        let consumer = format!("jindo-{}", uuid::Uuid::now_v7().simple());
-        let what = format!("CONSUMER.CREATE.{}.{consumer}", self.stream);
-        let inactive_ns = PULL_EXPIRES_MS * 2 * 1_000_000;
-        let config = json!({
-            "name": consumer, "deliver_policy": "by_start_sequence", "opt_start_seq": start, "ack_policy": "none",
-            "replay_policy": "instant", "mem_storage": true, "num_replicas": 1, "inactive_threshold": inactive_ns,
-        });
-        let request = json!({ "stream_name": &*self.stream, "config": config, "action": "create" });
-        self.link.api(&what, &request).await?;
-        let inbox = self.link.client.new_inbox();
-        let closed = |why: String| StreamError::NoAnswer { what: "a subscription".to_owned(), why };
-        let messages = self.link.client.subscribe(inbox.clone()).await.map_err(|error| closed(error.to_string()))?;
-        let now = Instant::now();
-        self.pull = Some(Pull { messages, inbox, consumer, asked: 0, bytes: 0, heard: now, checked: now });
-        self.delivered = 0;
-        self.ask().await;
-        Ok(())
-    }
-
-    /// Asks for more messages. A request that is lost shows as missing heartbeats.
-    async fn ask(&mut self) {
-        let Some(pull) = &mut self.pull else { return };
-        let request = json!({
-            "batch": PULL_MESSAGES_MAX, "max_bytes": PULL_BYTES_MAX, "expires": PULL_EXPIRES_MS * 1_000_000,
-            "idle_heartbeat": PULL_HEARTBEAT_MS * 1_000_000,
-        });
-        let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{}.{}", self.stream, pull.consumer);
-        let sent = self.link.client.publish_with_reply(subject, pull.inbox.clone(), request.to_string().into()).await;
-        if let Err(error) = sent {
-            tracing::debug!(%error, "pull not sent");
-        }
-        pull.asked += PULL_MESSAGES_MAX;
-        pull.bytes += PULL_BYTES_MAX;
     }
 
     /// Gives the fast road up: the next [`Reader::resume`] begins on the slow one.
@@ -391,10 +375,7 @@ impl Reader {
         let grown = if self.delivered > self.raw_run { 1 } else { (self.raw_run * 2).clamp(1, RAW_RUN_MAX) };
         self.raw_run = grown;
         if let Some(pull) = self.pull.take() {
-            let client = self.link.client.clone();
-            let subject = format!("$JS.API.CONSUMER.DELETE.{}.{}", self.stream, pull.consumer);
-            // Courtesy: the server removes it by itself after `inactive_threshold`.
-            tokio::spawn(async move { client.publish(subject, Bytes::new()).await.ok() });
+            pull.leave(&self.link, &self.stream);
         }
     }
 
@@ -412,7 +393,7 @@ impl Reader {
     /// reconnect is delivered first.
     async fn wait_step(&mut self, deadline: Instant) -> Result<Step, ReadError> {
         let Some(pull) = &mut self.pull else { return Ok(Step::Nothing) };
-        let silent = pull.heard + Duration::from_millis(PULL_HEARTBEAT_MS * 2);
+        let silent = pull.silent_at();
         let check = pull.checked + Duration::from_millis(READ_CHECK_EVERY_MS);
         let message = tokio::select! {
             biased;
@@ -422,6 +403,8 @@ impl Reader {
             () = tokio::time::sleep_until(check) => {
                 pull.checked = Instant::now();
                 match tokio::time::timeout_at(deadline, extent(&self.link, &self.stream)).await {
+                    // A leader that was not held against the log yet.
+                    Ok(Ok(extent)) if extent.leader != self.held.1 => return Ok(Step::Broken("another leader")),
                     Ok(Ok(extent)) => self.check(&extent)?,
                     Ok(Err(ReadError::Finding(finding))) => return Err(finding.into()),
                     Ok(Err(ReadError::Stream(error))) => tracing::debug!(%error, "stream state not known"),
@@ -439,15 +422,13 @@ impl Reader {
 
     fn take(&mut self, message: Message) -> Step {
         let Some(pull) = &mut self.pull else { return Step::Nothing };
-        pull.heard = Instant::now();
+        pull.hear();
         // Stream messages have an acknowledgement subject, control messages have none: a status line in a stored
         // message cannot pose as one.
         let Some(place) = message.reply.as_deref().and_then(Place::parse) else {
-            return self.control(&message);
+            return pull.control(&message).map_or(Step::Nothing, Step::Broken);
         };
-        pull.asked = pull.asked.saturating_sub(1);
-        pull.bytes = pull.bytes.saturating_sub(message.length);
-        pull.checked = pull.heard;
+        pull.count(&message);
         match place.sequence.cmp(&self.next) {
             std::cmp::Ordering::Less => return Step::Nothing,
             std::cmp::Ordering::Greater => return Step::Broken("a sequence was not delivered"),
@@ -467,28 +448,5 @@ impl Reader {
             subject: Bytes::copy_from_slice(message.subject.as_bytes()),
             body: message.payload,
         }))
-    }
-
-    fn control(&mut self, message: &Message) -> Step {
-        let Some(pull) = &mut self.pull else { return Step::Nothing };
-        let code = message.status.unwrap_or(StatusCode::OK).as_u16();
-        match code {
-            100 => Step::Nothing,
-            // The request ended (expired, bytes used up): it says how many messages it still owed.
-            404 | 408 | 409 => {
-                let owed = message.headers.as_ref().and_then(|h| h.get("Nats-Pending-Messages"));
-                match owed.and_then(|value| value.as_str().parse::<usize>().ok()) {
-                    Some(owed) => {
-                        pull.asked = pull.asked.saturating_sub(owed);
-                        // Of two pulls outstanding one is left.
-                        pull.bytes = pull.bytes.min(if pull.asked == 0 { 0 } else { PULL_BYTES_MAX });
-                        Step::Nothing
-                    }
-                    None => Step::Broken("pull refused"),
-                }
-            }
-            503 => Step::Broken("consumer gone"),
-            _ => Step::Broken("unknown control message"),
-        }
     }
 }

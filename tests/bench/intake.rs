@@ -38,6 +38,7 @@ impl Intake {
             host: "127.0.0.1".to_owned(),
             port: -1,
             store_dir: folder.clone(),
+            cluster: None,
             ports_dir: None,
             log_file: None,
             operators: vec![pair.public().to_owned()],

@@ -139,7 +139,8 @@ impl Ledger {
         Ledger::start(folder, &["run", "--http", "127.0.0.1:0", "--nats", nats, "--key-file", key])
     }
 
-    fn start(folder: &Folder, args: &[&str]) -> Ledger {
+    /// Any verb that prints a ready line.
+    pub fn start(folder: &Folder, args: &[&str]) -> Ledger {
         let (child, errors) = spawn(folder, args, &[]);
         Ledger::wait(folder, child, errors)
     }

@@ -47,6 +47,7 @@ impl Intake {
             host: "127.0.0.1".to_owned(),
             port: -1,
             store_dir: folder.data().join("nats/jetstream"),
+            cluster: None,
             ports_dir: None,
             log_file: None,
             operators: vec![folder.key("operator").public().to_owned()],

@@ -40,6 +40,7 @@ impl TestNats {
             host: "127.0.0.1".to_owned(),
             port: -1,
             store_dir: dir.path().join("jetstream"),
+            cluster: None,
             ports_dir: None,
             log_file: None,
             operators: vec![operator.public_key()],

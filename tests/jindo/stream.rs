@@ -373,6 +373,7 @@ fn the_example_configuration_is_the_generated_one() {
         host: "0.0.0.0".to_owned(),
         port: 4222,
         store_dir: "/var/lib/nats".into(),
+        cluster: None,
         ports_dir: None,
         log_file: None,
         operators: vec![key(1)],
