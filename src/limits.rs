@@ -173,6 +173,8 @@ pub const ENTRIES_SCAN_BYTES: u64 = 32 * 1024 * 1024;
 pub const ENTRIES_SHOWN_WEIGHT: u64 = 8;
 /// Entries that one request counts at most for the table of agencies; what is left, the next one counts.
 pub const AGENCIES_COUNT_MAX: u64 = 20_000;
+/// Keys of an agency shown in that table: the newest. An agency registers as many as it likes.
+pub const AGENCY_KEYS_SHOWN: usize = 64;
 /// How long one request counts at most for that table.
 pub const AGENCIES_COUNT_MS: u64 = 500;
 /// Days of a chart that its table shows: more are in its CSV.
@@ -334,6 +336,14 @@ pub const HTTP_CONNECTIONS_MAX: usize = 4_096;
 /// Descriptors kept for log, store and the connections to NATS when connections are counted: the store's files, tiles being
 /// written, and a few hundred to spare.
 pub const DESCRIPTORS_KEPT: u64 = 256;
+/// Bytes of answers that wait for clients to read them, all together; beyond, a large answer is refused for now.
+pub const HTTP_WAITING_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Answers up to this are not counted there: one for each connection is no more than all the others together.
+pub const HTTP_ANSWER_UNCOUNTED_MAX: usize = 64 * 1024;
+/// Bytes of a log file read at a time while it is sent: what one client who reads nothing costs.
+pub const LOG_PIECE_BYTES: u64 = 32 * 1024;
+/// How long a request that goes through many entries waits for others like it before it is refused for now.
+pub const SCAN_WAIT_MS: u64 = 2_000;
 /// How long a client may leave an answer unread: as long as for sending a request.
 pub const HTTP_WRITE_STALL_MS: u64 = 10_000;
 /// Bytes that the system keeps of answers a client has not taken, doubled by Linux: it would grow to megabytes, which is dozens
@@ -378,6 +388,8 @@ pub const ACCEPT_PAUSE_MS: u64 = 50;
 /// Keys of one agency that the nats-server of `jindo up` knows, the newest: one for each program that reports. Without an end, an
 /// agency could make the configuration too large to load.
 pub const NATS_KEYS_PER_AGENCY_MAX: usize = 64;
+/// Least time between two times that nats-server is told of keys, added and revoked: those who connect while it is told are turned away.
+pub const NATS_RELOAD_MS: (u64, u64) = (3_000, 100);
 /// Least time between two events of `/v1/stream`: twenty a second is live for people, and a thousand followers of a flood of
 /// reports cost no more. The first change after a pause is told at once.
 pub const FOLLOW_EVERY_MS: u64 = 50;
@@ -397,6 +409,8 @@ pub const REMIND_LOOK_MS: u64 = 60_000;
 pub const REMINDERS_SHOWN_MAX: usize = 10_000;
 /// How long a webhook may take to answer.
 pub const WEBHOOK_CALL_MS: u64 = 10_000;
+/// How often a webhook may refuse one reminder (4xx) before that one is given up.
+pub const WEBHOOK_REFUSALS_MAX: u32 = 5;
 /// Pause after a webhook failed for the first time, doubled with each failure, and the longest one.
 pub const WEBHOOK_PAUSE_MS: (u64, u64) = (1_000, 15 * 60_000);
 /// Least time between two rounds of announcements: five a second is live for people, and a flood of reports costs no more.

@@ -16,6 +16,7 @@ use std::{
 };
 
 use super::bounded;
+use super::bundle::Bundle;
 use super::tile::{self, Tile, TileKind, WIDTH};
 use super::tree::Hashes;
 use crate::event::Day;
@@ -160,17 +161,50 @@ impl LogFolder {
         Ok(entries.into_iter().take(usize::from(tile.width)).map(<[u8]>::to_vec).collect())
     }
 
+    /// The bundle at `index` in a log of `size` entries, to read single ones of its entries.
+    ///
+    /// # Errors
+    /// As [`LogFolder::hashes`].
+    pub fn bundle(&self, index: u64, size: u64) -> Result<Bundle, FolderFault> {
+        let tile = self.tile(TileKind::Entries, index, size)?;
+        // The full bundle takes the place of a partial one.
+        for found in [tile, tile.full()] {
+            let path = self.path(found);
+            let file = match bounded::open(&path) {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(FolderFault::Io { path, error }),
+            };
+            return match Bundle::open(file, found.width) {
+                Ok(Some(bundle)) => Ok(bundle),
+                Ok(None) => Err(FolderFault::Damaged { path, why: "it does not hold its number of entries" }),
+                Err(error) => Err(FolderFault::Io { path, error }),
+            };
+        }
+        Err(FolderFault::Missing { path: self.path(tile), size })
+    }
+
+    /// One entry of a bundle, by its index in the log.
+    ///
+    /// # Errors
+    /// As [`LogFolder::hashes`].
+    pub fn entry_in(&self, bundle: &Bundle, index: u64) -> Result<Vec<u8>, FolderFault> {
+        let path = || self.path(Tile { kind: TileKind::Entries, index: index / WIDTH, width: WIDTH as u16 });
+        let entry = bundle.entry((index % WIDTH) as usize).map_err(|error| FolderFault::Io { path: path(), error })?;
+        let damaged = || FolderFault::Damaged { path: path(), why: "it does not hold its number of entries" };
+        entry.ok_or_else(damaged)
+    }
+
     /// One entry of a log of `size` entries.
     ///
     /// # Errors
     /// As [`LogFolder::hashes`].
     pub fn entry(&self, index: u64, size: u64) -> Result<Vec<u8>, FolderFault> {
-        let tile = self.tile(TileKind::Entries, index / WIDTH, size)?;
-        let (bytes, found) = self.bytes(tile, size)?;
-        let entry =
-            tile::bundle(&bytes, found.width).and_then(|entries| entries.get((index % WIDTH) as usize).copied());
-        let damaged = || FolderFault::Damaged { path: self.path(found), why: "it does not hold its number of entries" };
-        entry.filter(|_| index < size).map(<[u8]>::to_vec).ok_or_else(damaged)
+        if index >= size {
+            let none = Tile { kind: TileKind::Entries, index: index / WIDTH, width: WIDTH as u16 };
+            return Err(FolderFault::Missing { path: self.path(none), size });
+        }
+        self.entry_in(&self.bundle(index / WIDTH, size)?, index)
     }
 
     fn tile(&self, kind: TileKind, index: u64, size: u64) -> Result<Tile, FolderFault> {

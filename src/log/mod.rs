@@ -7,11 +7,12 @@
 //! - [`receipt`]: that one entry is in the log, provable offline; [`policy`]: whose word that takes.
 //! - [`fork`]: that one key signed two trees, provable offline.
 //! - [`withhold`]: what stands of an entry whose body loses texts by law.
-//! - [`folder`] reads the log folder, [`bounded`] any file in it; [`publish`] is the beat that writes it, through [`disk`].
+//! - [`folder`] reads the log folder, [`bundle`] one entry of many, [`bounded`] any file in it; [`publish`] is the beat that writes it, through [`disk`].
 //!
 //! The log knows bytes and indexes. It never judges a report ([`crate::admit`]) and never folds one.
 
 pub mod bounded;
+pub mod bundle;
 pub mod checkpoint;
 pub mod disk;
 mod edge;

@@ -18,7 +18,6 @@ use super::entry::{Entry, EntryFault, leaf_hash};
 use super::folder::{FolderFault, LogFolder};
 use super::note::{Note, VerifierKey};
 use super::policy::Policy;
-use super::tile::WIDTH;
 use super::tree::{self, ProofFault};
 use crate::limits::RECEIPT_BYTES_MAX;
 
@@ -110,9 +109,7 @@ impl Receipt {
         if index >= head.size {
             return Err(ReceiptFault::NotYet { index, size: head.size });
         }
-        let bundle = folder.entries(index / WIDTH, head.size)?;
-        let entry = bundle.into_iter().nth((index % WIDTH) as usize);
-        let entry = entry.ok_or(ReceiptFault::NotYet { index, size: head.size })?;
+        let entry = folder.entry(index, head.size)?;
         let proof = tree::inclusion(&mut folder.tree(head.size), index, head.size)?;
         if Entry::parse(&entry).is_ok_and(|entry| entry.body.is_withheld()) {
             return Err(ReceiptFault::Withheld(index));

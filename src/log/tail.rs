@@ -23,7 +23,7 @@ use std::{
     },
 };
 
-pub use reader::{Entries, LogReader};
+pub use reader::{Entries, LogReader, Picking};
 
 use self::{
     frame::{HEAD, MAGIC, Scan, Window},

@@ -11,11 +11,12 @@ use tower_http::compression::{CompressionLayer, CompressionLevel};
 use tower_http::cors::{Any, CorsLayer};
 
 use super::problem::Problem;
+use super::waiting::{self, Waiting};
 use crate::limits::{HTTP_COMPRESS_BYTES_MIN, HTTP_TARGET_BYTES_MAX};
 use crate::sign::hex;
 
 /// Puts the layers around all routes.
-pub(super) fn around(router: Router) -> Router {
+pub(super) fn around(router: Router, waiting: Waiting) -> Router {
     // Tiles are hashes, and what others verify byte by byte goes out as it is.
     let worth = SizeAbove::new(HTTP_COMPRESS_BYTES_MIN)
         .and(NotForContentType::const_new("application/octet-stream"))
@@ -28,7 +29,9 @@ pub(super) fn around(router: Router) -> Router {
         .allow_methods([Method::GET, Method::HEAD, Method::OPTIONS])
         .allow_headers(Any)
         .expose_headers([header::ETAG, header::LINK, header::RETRY_AFTER]);
-    router.layer(middleware::from_fn(attend)).layer(compression).layer(cors)
+    // Within compression: what waits are the bytes that it is fed.
+    let bounded = middleware::from_fn_with_state(waiting, waiting::bounded);
+    router.layer(middleware::from_fn(attend)).layer(bounded).layer(compression).layer(cors)
 }
 
 /// A body with its tag: the same bytes have the same tag, whoever makes them. Weak, for compression changes bytes.

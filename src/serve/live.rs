@@ -12,7 +12,9 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::intake::Intake;
+use super::log::Content;
 use super::metrics::LedgerGauges;
+use super::scans::Stop;
 use super::source::{
     Ask, AskEntries, AskEvents, AskSeries, Health, Known, Mention, RecordView, RecordsView, RefusedPage, RefusedView,
     Source, SourceError, VersionView,
@@ -248,12 +250,17 @@ impl Source for Live {
         self.behind(id, ask, which)
     }
 
-    fn entries(&self, which: &AskEntries) -> Result<EntriesPage, SourceError> {
-        self.entries_page(which)
+    fn entries(&self, which: &AskEntries, stop: &Stop) -> Result<EntriesPage, SourceError> {
+        self.entries_page(which, stop)
     }
 
     fn entry_view(&self, index: u64) -> Result<Option<EntryView>, SourceError> {
         self.one_entry(index)
+    }
+
+    fn agency_names(&self) -> Vec<AgencyView> {
+        let registry = self.shared.registry();
+        registry.agency_codes.iter().map(|code| agency(&registry, code)).collect()
     }
 
     fn agencies(&self) -> Result<AgenciesView, SourceError> {
@@ -337,7 +344,7 @@ impl Source for Live {
         self.intake.clone()
     }
 
-    fn log_file(&self, path: &str) -> Result<Option<Vec<u8>>, SourceError> {
-        super::log::read(self.shared.log().dir(), path)
+    fn log_file(&self, path: &str) -> Result<Option<Content>, SourceError> {
+        Content::open(self.shared.log().dir(), path)
     }
 }

@@ -1,13 +1,23 @@
 //! The log folder and receipts over HTTP. Only paths that a log folder has are served, each in its one spelling.
+//!
+//! Long files are read while they are sent, a piece at a time: a client who reads nothing costs a piece, not a bundle.
 
-use std::path::Path;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use futures_util::stream::unfold;
 
 use super::problem::{Problem, text};
 use super::source::SourceError;
 use crate::event::Day;
+use crate::limits::LOG_PIECE_BYTES;
+use crate::log::bounded;
 use crate::log::folder::{CHECKPOINT, CONFLICTS, HISTORY, VKEY};
 use crate::log::fork::Fork;
 use crate::log::tile::{Tile, TileKind};
@@ -38,20 +48,98 @@ pub fn named(path: &str) -> Option<LogFile> {
     Tile::parse(path).map(|tile| if tile.kind == TileKind::Entries { LogFile::Bundle } else { LogFile::Tile })
 }
 
-/// Reads a file that [`named`] knows, below a log folder.
-///
-/// # Errors
-/// [`SourceError::Broken`].
-pub fn read(dir: &Path, path: &str) -> Result<Option<Vec<u8>>, SourceError> {
-    match std::fs::read(dir.join(path)) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(SourceError::Broken(format!("{path}: {error}"))),
+/// What a file holds.
+#[derive(Debug)]
+pub enum Content {
+    /// All of it: a file no longer than a piece.
+    Whole(Vec<u8>),
+    /// A longer one, to be read as it is sent.
+    Long(Long),
+}
+
+/// A long file. It is not held open, for clients are many and descriptors few: each piece is read from what has the name then,
+/// if that is still the same file.
+#[derive(Debug, Clone)]
+pub struct Long {
+    path: PathBuf,
+    /// Device and number of the file.
+    is: (u64, u64),
+    /// Bytes it had when it was asked for; a history may grow meanwhile.
+    length: u64,
+}
+
+impl Content {
+    /// Opens a file that [`named`] knows, below a log folder.
+    ///
+    /// # Errors
+    /// [`SourceError::Broken`].
+    pub fn open(dir: &Path, path: &str) -> Result<Option<Self>, SourceError> {
+        match Self::read(dir.join(path)) {
+            Ok(content) => Ok(Some(content)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(SourceError::Broken(format!("{path}: {error}"))),
+        }
+    }
+
+    fn read(path: PathBuf) -> io::Result<Self> {
+        let file = bounded::open(&path)?;
+        let found = file.metadata()?;
+        let (is, length) = ((found.dev(), found.ino()), found.len());
+        if length > LOG_PIECE_BYTES {
+            return Ok(Content::Long(Long { path, is, length }));
+        }
+        piece(&file, 0, length).map(Content::Whole)
+    }
+
+    /// The bytes of a short file.
+    #[must_use]
+    pub fn whole(self) -> Option<Vec<u8>> {
+        match self {
+            Content::Whole(bytes) => Some(bytes),
+            Content::Long(_) => None,
+        }
     }
 }
 
+impl Long {
+    /// The piece that begins at a byte.
+    fn piece(&self, at: u64) -> io::Result<Vec<u8>> {
+        let file = bounded::open(&self.path)?;
+        let found = file.metadata()?;
+        if (found.dev(), found.ino()) != self.is {
+            return Err(io::Error::other("the file was replaced while it was sent"));
+        }
+        piece(&file, at, (self.length - at).min(LOG_PIECE_BYTES))
+    }
+
+    /// Its bytes, piece after piece. An error ends the connection: the client has fewer bytes than it was told of.
+    fn body(self) -> Body {
+        let long = Arc::new(self);
+        Body::from_stream(unfold(0, move |at| {
+            let long = long.clone();
+            async move {
+                if at >= long.length {
+                    return None;
+                }
+                let read = tokio::task::spawn_blocking(move || long.piece(at)).await;
+                let piece = read.unwrap_or_else(|error| Err(io::Error::other(error)));
+                let piece = piece.inspect_err(|error| tracing::warn!(%error, "a log file could not be sent whole"));
+                let next = at + piece.as_ref().map_or(0, |piece| piece.len() as u64);
+                Some((piece.map(Bytes::from), next))
+            }
+        }))
+    }
+}
+
+/// So many bytes of a file.
+fn piece(file: &File, at: u64, length: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+    file.read_exact_at(&mut bytes, at)?;
+    Ok(bytes)
+}
+
 /// The answer for a file.
-pub(super) fn answer(file: LogFile, bytes: Vec<u8>) -> Response {
+pub(super) fn answer(file: LogFile, content: Content) -> Response {
     let (kind, cache) = match file {
         LogFile::Text => ("text/plain; charset=utf-8", "no-cache"),
         LogFile::Tile => ("application/octet-stream", "public, max-age=31536000, immutable"),
@@ -63,7 +151,13 @@ pub(super) fn answer(file: LogFile, bytes: Vec<u8>) -> Response {
         (HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff")),
         (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox")),
     ];
-    (headers, bytes).into_response()
+    match content {
+        Content::Whole(bytes) => (headers, bytes).into_response(),
+        Content::Long(long) => {
+            let length = [(header::CONTENT_LENGTH, HeaderValue::from(long.length))];
+            (headers, length, long.body()).into_response()
+        }
+    }
 }
 
 /// Nothing there under this path.
@@ -79,7 +173,37 @@ pub(super) fn nothing() -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::to_bytes;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_long_file_comes_in_pieces_of_one_state() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, name) = (dir.path().join("vkey"), "vkey");
+        let open = || Content::open(dir.path(), name).unwrap();
+        assert!(open().is_none());
+        for length in [0, 1, LOG_PIECE_BYTES, LOG_PIECE_BYTES + 1, 5 * LOG_PIECE_BYTES, 5 * LOG_PIECE_BYTES + 7] {
+            let bytes: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
+            std::fs::write(&path, &bytes).unwrap();
+            let response = answer(LogFile::Bundle, open().unwrap());
+            if let Some(told) = response.headers().get(header::CONTENT_LENGTH) {
+                assert_eq!(told, &HeaderValue::from(length));
+            }
+            // A history grows while it is read; what was promised is sent.
+            let mut more = bytes.clone();
+            more.push(0);
+            std::fs::OpenOptions::new().write(true).open(&path).unwrap().write_all_at(&more, 0).unwrap();
+            assert_eq!(to_bytes(response.into_body(), usize::MAX).await.unwrap(), bytes, "{length}");
+        }
+        let whole = vec![1; 3 * LOG_PIECE_BYTES as usize];
+        std::fs::write(&path, &whole).unwrap();
+        let response = answer(LogFile::Bundle, open().unwrap());
+        std::fs::write(dir.path().join("new"), vec![2; whole.len()]).unwrap();
+        std::fs::rename(dir.path().join("new"), &path).unwrap();
+        // Never half of one state and half of another.
+        assert!(to_bytes(response.into_body(), usize::MAX).await.is_err());
+    }
 
     #[test]
     fn only_what_a_log_folder_has() {

@@ -17,10 +17,12 @@ pub mod problem;
 pub mod query;
 mod resources;
 pub mod routes;
+pub mod scans;
 mod seats;
 pub mod source;
 mod table;
 pub mod views;
+mod waiting;
 
 use std::future::Future;
 use std::io;
@@ -44,7 +46,7 @@ pub use source::Source;
 use crate::limits::{
     ACCEPT_PAUSE_MS, AT_LEAST_WAIT_MS, HTTP_BACKLOG, HTTP_CONNECTION_LIFE_MS, HTTP_CONNECTIONS_MAX,
     HTTP_HEAD_BYTES_MAX, HTTP_HEAD_TIMEOUT_MS, HTTP_SEAT_WAIT_MS, HTTP_SEND_BUFFER_BYTES, HTTP_SHUTDOWN_MS,
-    HTTP_WRITE_STALL_MS,
+    HTTP_WAITING_BYTES_MAX, HTTP_WRITE_STALL_MS,
 };
 
 /// Limits of one server; the defaults are those of [`crate::limits`], tests take smaller ones.
@@ -60,6 +62,8 @@ pub struct Config {
     pub seat_wait: Duration,
     /// How long a connection may live, whatever it does.
     pub life: Duration,
+    /// Bytes of answers that may wait for their clients, all together.
+    pub waiting_bytes: usize,
     /// How long `at_least` waits.
     pub at_least_wait: Duration,
     /// How long open requests may take to end at shutdown.
@@ -74,6 +78,7 @@ impl Default for Config {
             connections_max: HTTP_CONNECTIONS_MAX,
             seat_wait: Duration::from_millis(HTTP_SEAT_WAIT_MS),
             life: Duration::from_millis(HTTP_CONNECTION_LIFE_MS),
+            waiting_bytes: HTTP_WAITING_BYTES_MAX,
             at_least_wait: Duration::from_millis(AT_LEAST_WAIT_MS),
             shutdown: Duration::from_millis(HTTP_SHUTDOWN_MS),
         }

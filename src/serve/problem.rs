@@ -244,6 +244,17 @@ impl Problem {
         Self::new(StatusCode::GONE, "withheld", detail, next)
     }
 
+    /// Others ask for as much as there is room for.
+    #[must_use]
+    pub fn busy() -> Self {
+        let detail = text(
+            "지금 이런 큰 응답을 요청하는 이용자가 너무 많습니다",
+            "too many ask for answers as large as this one just now",
+        );
+        let next = text("몇 초 뒤 다시 요청하세요.", "ask again in a few seconds");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail, next).retry_after_s(5)
+    }
+
     /// The ledger cannot answer now.
     #[must_use]
     pub fn unavailable(why: Text) -> Self {

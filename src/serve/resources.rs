@@ -116,7 +116,7 @@ async fn events(State(app): State<App>, id: Named, pairs: Asked, form: Form) -> 
     let (ask, at_least, which) = query::events(&pairs)?;
     app.at_least(at_least).await?;
     let (wanted, path) = (id.clone(), which.path.clone());
-    let view: Option<EventsView> = app.ask(move |source| source.events(&wanted, ask, &which)).await?;
+    let view: Option<EventsView> = app.scan(move |source, _| source.events(&wanted, ask, &which)).await?;
     let view = view.ok_or_else(|| no_series(&id, path.as_deref()))?;
     Ok(linked(form.answer(&view, bom, Table::events)?, &pairs, "cursor", view.next))
 }
@@ -125,21 +125,21 @@ async fn entries(State(app): State<App>, pairs: Asked, form: Form) -> Answer {
     let (pairs, bom) = form.parameters(pairs)?;
     let (at_least, which) = query::entries(&pairs)?;
     app.at_least(at_least).await?;
-    let page: EntriesPage = app.ask(move |source| source.entries(&which)).await?;
+    let page: EntriesPage = app.scan(move |source, stop| source.entries(&which, stop)).await?;
     Ok(linked(form.answer(&page, bom, Table::entries)?, &pairs, "from", page.next))
 }
 
 async fn agencies(State(app): State<App>, pairs: Asked, form: Form) -> Answer {
     let (pairs, bom) = form.parameters(pairs)?;
     app.at_least(query::at_least(&pairs)?).await?;
-    let view: AgenciesView = app.ask(|source| source.agencies()).await?;
+    let view: AgenciesView = app.scan(|source, _| source.agencies()).await?;
     form.answer(&view, bom, Table::agencies)
 }
 
 async fn agency(State(app): State<App>, code: Named, pairs: Asked) -> Answer {
     let code = named(code)?;
     app.at_least(query::at_least(&query_pairs(pairs)?)?).await?;
-    let mut view = app.ask(|source| source.agencies()).await?;
+    let mut view = app.scan(|source, _| source.agencies()).await?;
     view.agencies.retain(|agency| agency.code == code);
     if view.agencies.is_empty() {
         let code: String = code.chars().take(80).collect();

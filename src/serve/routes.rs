@@ -1,6 +1,7 @@
 //! The routes. Each parses its parameters, asks the source on a thread that may block, and answers JSON or a problem.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -15,14 +16,16 @@ use uuid::Uuid;
 use super::Config;
 use super::follow::{self, Hub};
 use super::layers;
-use super::log::{self, LogFile};
+use super::log::{self, Content, LogFile};
 use super::metrics::{self, Metrics};
 use super::problem::{Problem, text};
 use super::query::{self, Pairs};
 use super::resources;
+use super::scans::{Scans, Stop};
 use super::source::{Source, SourceError};
+use super::waiting::Waiting;
 use super::{intake, openapi};
-use crate::limits::{AT_LEAST_AHEAD_MAX, HTTP_BODY_BYTES_MAX};
+use crate::limits::{AT_LEAST_AHEAD_MAX, HTTP_BODY_BYTES_MAX, SCAN_WAIT_MS};
 use crate::projector::receipts::Name;
 
 /// What every route has at hand.
@@ -32,6 +35,8 @@ pub(super) struct App {
     pub hub: Hub,
     pub metrics: Metrics,
     pub config: Config,
+    pub waiting: Waiting,
+    pub scans: Scans,
 }
 
 /// What a route gives.
@@ -44,8 +49,10 @@ pub(super) type Named = Result<Path<String>, PathRejection>;
 /// The router over a source.
 pub(super) fn router(source: Arc<dyn Source>, hub: Hub, config: Config) -> Router {
     let metrics = Metrics::new(&*source, &hub);
+    let waiting = Waiting::new(config.waiting_bytes);
+    let scans = Scans::by_processors(Duration::from_millis(SCAN_WAIT_MS));
     let router = Router::new()
-        .merge(super::page::routes(source.clone()))
+        .merge(super::page::routes(source.clone(), scans.clone()))
         .route("/v1/indicators/{id}", get(indicator))
         .route("/v1/records/{id}", get(records))
         .route("/v1/stream", get(stream))
@@ -61,9 +68,9 @@ pub(super) fn router(source: Arc<dyn Source>, hub: Hub, config: Config) -> Route
         .fallback(nowhere)
         .method_not_allowed_fallback(async || Problem::method())
         .layer(DefaultBodyLimit::max(HTTP_BODY_BYTES_MAX))
-        .with_state(App { source, hub, metrics: metrics.clone(), config });
+        .with_state(App { source, hub, metrics: metrics.clone(), config, waiting: waiting.clone(), scans });
     // Outermost: what is counted is what went out.
-    layers::around(router).layer(from_fn_with_state(metrics, metrics::count))
+    layers::around(router, waiting).layer(from_fn_with_state(metrics, metrics::count))
 }
 
 impl App {
@@ -74,19 +81,17 @@ impl App {
     ) -> Result<T, Problem> {
         let source = self.source.clone();
         let answer = tokio::task::spawn_blocking(move || ask(&*source)).await;
-        match answer {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(SourceError::NotYet { size, wanted })) => Err(Problem::not_yet(size, wanted)),
-            Ok(Err(SourceError::NotProven { size, index })) => Err(Problem::not_proven(size, index)),
-            Ok(Err(SourceError::Withheld)) => Err(Problem::withheld()),
-            Ok(Err(SourceError::Several(codes))) => {
-                let codes = codes.join(", ");
-                let (ko, en) = (format!("필요합니다 (가능: {codes})"), format!("is needed (one of: {codes})"));
-                Err(Problem::parameter("agency", &ko, &en))
-            }
-            Ok(Err(error @ SourceError::Broken(_))) => Err(broken(&error)),
-            Err(error) => Err(broken(&error)),
-        }
+        answer.map_err(|error| broken(&error))?.map_err(problem)
+    }
+
+    /// The same for what goes through many entries: in its turn, and only while the client waits for it.
+    pub async fn scan<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&dyn Source, &Stop) -> Result<T, SourceError> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let source = self.source.clone();
+        let answer = self.scans.run(move |stop| ask(&*source, stop)).await;
+        answer.ok_or_else(Problem::busy)?.map_err(problem)
     }
 
     /// What an operator watches; gauges may read disk.
@@ -109,6 +114,21 @@ impl App {
             // Timed out, or the projector is gone and nothing will be folded any more.
             _ => Err(Problem::not_yet(*self.source.sizes().borrow(), wanted)),
         }
+    }
+}
+
+/// Why the ledger does not answer, for a program.
+fn problem(error: SourceError) -> Problem {
+    match error {
+        SourceError::NotYet { size, wanted } => Problem::not_yet(size, wanted),
+        SourceError::NotProven { size, index } => Problem::not_proven(size, index),
+        SourceError::Withheld => Problem::withheld(),
+        SourceError::Several(codes) => {
+            let codes = codes.join(", ");
+            let (ko, en) = (format!("필요합니다 (가능: {codes})"), format!("is needed (one of: {codes})"));
+            Problem::parameter("agency", &ko, &en)
+        }
+        error @ SourceError::Broken(_) => broken(&error),
     }
 }
 
@@ -151,7 +171,7 @@ async fn records(State(app): State<App>, id: Named, pairs: Asked) -> Answer {
     app.at_least(at_least).await?;
     let uuid = Uuid::parse_str(&id).ok().filter(|uuid| uuid.to_string() == id);
     let uuid = uuid.ok_or_else(|| Problem::parameter("id", "소문자 UUID여야 합니다", "must be a lower-case UUID"))?;
-    let view = app.ask(move |source| source.records(uuid, agency.as_deref())).await?;
+    let view = app.scan(move |source, _| source.records(uuid, agency.as_deref())).await?;
     if view.records.is_empty() {
         return Err(Problem::not_found(
             text(format!("{uuid}인 기록이 없습니다"), format!("no accepted event has the id {uuid}")),
@@ -202,7 +222,7 @@ fn vary(mut response: Response) -> Response {
 async fn stream(State(app): State<App>, headers: HeaderMap, pairs: Asked) -> Answer {
     let (wanted, last) = query::stream(&query_pairs(pairs)?)?;
     let header = headers.get("last-event-id").and_then(|last| last.to_str().ok()).map(str::to_owned);
-    follow::answer(&app.hub, wanted, header.or(last)).await
+    follow::answer(&app.hub, &app.waiting, wanted, header.or(last)).await
 }
 
 async fn receipt(State(app): State<App>, name: Named, pairs: Asked) -> Answer {
@@ -222,14 +242,14 @@ async fn receipt(State(app): State<App>, name: Named, pairs: Asked) -> Answer {
             text("/v1/records/{id}와 /v1/refused를 보세요.", "see /v1/records/{id} and /v1/refused"),
         )
     })?;
-    Ok(log::answer(LogFile::Text, receipt.into_bytes()))
+    Ok(log::answer(LogFile::Text, Content::Whole(receipt.into_bytes())))
 }
 
 async fn log_file(State(app): State<App>, path: Named) -> Answer {
     let path = named(path)?;
     let file = log::named(&path).ok_or_else(log::nothing)?;
-    let bytes = app.ask(move |source| source.log_file(&path)).await?;
-    Ok(log::answer(file, bytes.ok_or_else(log::nothing)?))
+    let content = app.ask(move |source| source.log_file(&path)).await?;
+    Ok(log::answer(file, content.ok_or_else(log::nothing)?))
 }
 
 /// The process lives.

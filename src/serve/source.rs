@@ -10,6 +10,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::intake::Intake;
+use super::log::Content;
+use super::scans::Stop;
 use super::views::{AgenciesView, EntriesPage, EntryView, EventsView, SeriesView};
 use crate::catalogue::registry::Registry;
 use crate::event::{Day, Text, Time};
@@ -269,17 +271,19 @@ pub trait Source: Send + Sync + 'static {
     /// # Errors
     /// [`SourceError`].
     fn events(&self, id: &str, ask: Ask, which: &AskEvents) -> Result<Option<EventsView>, SourceError>;
-    /// A page of entries.
+    /// A page of entries; a shorter one where nobody waits for it any more.
     ///
     /// # Errors
     /// [`SourceError`].
-    fn entries(&self, which: &AskEntries) -> Result<EntriesPage, SourceError>;
+    fn entries(&self, which: &AskEntries, stop: &Stop) -> Result<EntriesPage, SourceError>;
     /// One entry, read; `None` past the log.
     ///
     /// # Errors
     /// [`SourceError`].
     fn entry_view(&self, index: u64) -> Result<Option<EntryView>, SourceError>;
-    /// Every agency.
+    /// Every agency by name, in the order of the catalogue.
+    fn agency_names(&self) -> Vec<AgencyView>;
+    /// Every agency, with its keys and what became of its reports.
     ///
     /// # Errors
     /// [`SourceError`].
@@ -325,9 +329,9 @@ pub trait Source: Send + Sync + 'static {
     fn signed(&self, sha256: [u8; 32]) -> Result<Option<u64>, SourceError>;
     /// The way into the stream, where this process has one.
     fn intake(&self) -> Option<Intake>;
-    /// The bytes of a file of the log folder; the path is one that [`super::log::named`] knows.
+    /// The content of a file of the log folder; the path is one that [`super::log::named`] knows.
     ///
     /// # Errors
     /// [`SourceError`].
-    fn log_file(&self, path: &str) -> Result<Option<Vec<u8>>, SourceError>;
+    fn log_file(&self, path: &str) -> Result<Option<Content>, SourceError>;
 }

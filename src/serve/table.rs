@@ -172,14 +172,12 @@ impl Table {
     pub fn agencies(view: &AgenciesView) -> Table {
         let row = |agency: &super::views::AgencyDetail| {
             let lateness = agency.lateness.as_ref();
-            let missing =
-                |key: &super::views::KeyView| key.gaps.iter().map(|gap| gap.last - gap.first + 1).sum::<u64>();
             vec![
                 agency.code.clone(),
                 agency.name.ko.clone(),
                 agency.name.en.clone(),
                 agency.role.clone(),
-                agency.keys.iter().filter(|key| key.revoked.is_none()).count().to_string(),
+                agency.keys_standing.to_string(),
                 agency.accepted.to_string(),
                 agency.duplicates.to_string(),
                 agency.refused.to_string(),
@@ -187,8 +185,8 @@ impl Table {
                 said(agency.last_report.as_ref().map(|report| report.recorded)),
                 said(lateness.map(|lateness| lateness.median_s)),
                 said(lateness.map(|lateness| lateness.max_s)),
-                agency.keys.iter().map(missing).sum::<u64>().to_string(),
-                agency.keys.iter().map(|key| key.forks.len()).sum::<usize>().to_string(),
+                agency.missing.to_string(),
+                agency.forks.to_string(),
                 agency.indicators.join(" "),
                 (view.simulated || agency.role == "simulated").to_string(),
                 view.counted.to_string(),

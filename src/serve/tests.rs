@@ -10,13 +10,15 @@ use tokio::net::TcpStream;
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
+use super::log::Content;
+use super::scans::Stop;
 use super::source::{Ask, AskEntries, AskEvents, AskSeries, Health, Known, RecordsView, RefusedPage, SourceError};
 use super::views::{AgenciesView, EntriesPage, EntryView, EventsView, SeriesView};
 use super::*;
 use crate::event::{Day, Text};
 use crate::projector::changes::{Changed, Changes, Mark};
 use crate::projector::receipts::Name;
-use crate::store::progress::view::{IndicatorView, IndicatorsView};
+use crate::store::progress::view::{AgencyView, IndicatorView, IndicatorsView};
 
 mod answers;
 mod siege;
@@ -121,13 +123,17 @@ impl Source for Fake {
         Ok(None)
     }
 
-    fn entries(&self, which: &AskEntries) -> Result<EntriesPage, SourceError> {
+    fn entries(&self, which: &AskEntries, _: &Stop) -> Result<EntriesPage, SourceError> {
         let next = which.newest_first.then_some(which.limit as u64);
         Ok(EntriesPage { entries: Vec::new(), next, simulated: false, size: 0, proven_size: 0 })
     }
 
     fn entry_view(&self, _index: u64) -> Result<Option<EntryView>, SourceError> {
         Ok(None)
+    }
+
+    fn agency_names(&self) -> Vec<AgencyView> {
+        Vec::new()
     }
 
     fn agencies(&self) -> Result<AgenciesView, SourceError> {
@@ -190,15 +196,16 @@ impl Source for Fake {
         None
     }
 
-    fn log_file(&self, path: &str) -> Result<Option<Vec<u8>>, SourceError> {
-        Ok(match path {
+    fn log_file(&self, path: &str) -> Result<Option<Content>, SourceError> {
+        let bytes = match path {
             "checkpoint" | "tile/0/000" => Some(path.as_bytes().to_vec()),
             "tile/entries/000" => {
                 self.read.fetch_add(1, Ordering::SeqCst);
                 Some(vec![0; LARGE])
             }
             _ => None,
-        })
+        };
+        Ok(bytes.map(Content::Whole))
     }
 }
 

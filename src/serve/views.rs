@@ -261,8 +261,20 @@ pub struct AgencyDetail {
     pub valid_to: Option<Date>,
     /// Agency that follows it.
     pub successor: Option<String>,
-    /// Its keys, oldest first.
+    /// Its keys, oldest first: the newest of them, where there are many.
     pub keys: Vec<KeyView>,
+    /// How many keys it has, or had.
+    #[serde(default)]
+    pub keys_total: u64,
+    /// How many of them are not revoked.
+    #[serde(default)]
+    pub keys_standing: u64,
+    /// Reports missing in the chains of all its keys.
+    #[serde(default)]
+    pub missing: u64,
+    /// Numbers given twice under any of its keys.
+    #[serde(default)]
+    pub forks: u64,
     /// Reports accepted.
     pub accepted: u64,
     /// Reports with nothing new.

@@ -21,6 +21,7 @@ use crate::{
     event::Time,
     log::{
         bounded,
+        bundle::Bundle,
         checkpoint::Checkpoint,
         folder::{FolderFault, LogFolder},
         note::Note,
@@ -173,20 +174,13 @@ impl LogReader {
     /// # Errors
     /// [`TailFault`] past the size, or where the bytes on disk are not that entry.
     pub fn read(&self, index: u64) -> Result<Vec<u8>, TailFault> {
-        if index >= self.size() {
-            return Err(self.beyond(index));
-        }
-        let segment = self.segment();
-        if index < segment.base {
-            let entry = LogFolder::new(self.dir()).entry(index, segment.base)?;
-            return checked(&entry, index).map(|_| entry);
-        }
-        let offset = self.rows.get(index)?.offset;
-        match entry_at(&segment, offset, index) {
-            Ok(Some((entry, _))) => Ok(entry),
-            Ok(None) => Err(TailFault::Unreadable { path: self.path.to_path_buf(), offset, index }),
-            Err(error) => Err(TailFault::io("read", &self.path, error)),
-        }
+        self.picking().read(index)
+    }
+
+    /// Reads single entries in any order; fastest where those of one bundle follow each other.
+    #[must_use]
+    pub fn picking(&self) -> Picking<'_> {
+        Picking { reader: self, bundle: None }
     }
 
     /// The running maximum of `recorded` up to an entry: "known at" counts by it.
@@ -231,6 +225,46 @@ impl LogReader {
             buffer: Vec::new(),
             used: 0,
         }
+    }
+}
+
+/// See [`LogReader::picking`]. Keeps open the bundle that was read last.
+#[derive(Debug)]
+pub struct Picking<'a> {
+    reader: &'a LogReader,
+    bundle: Option<(u64, Bundle)>,
+}
+
+impl Picking<'_> {
+    /// The bytes of one entry.
+    ///
+    /// # Errors
+    /// [`TailFault`] past the size, or where the bytes on disk are not that entry.
+    pub fn read(&mut self, index: u64) -> Result<Vec<u8>, TailFault> {
+        if index >= self.reader.size() {
+            return Err(self.reader.beyond(index));
+        }
+        let segment = self.reader.segment();
+        if index < segment.base {
+            let entry = self.bundled(index, segment.base)?;
+            return checked(&entry, index).map(|_| entry);
+        }
+        let path = &self.reader.path;
+        let offset = self.reader.rows.get(index)?.offset;
+        match entry_at(&segment, offset, index) {
+            Ok(Some((entry, _))) => Ok(entry),
+            Ok(None) => Err(TailFault::Unreadable { path: path.to_path_buf(), offset, index }),
+            Err(error) => Err(TailFault::io("read", path, error)),
+        }
+    }
+
+    fn bundled(&mut self, index: u64, base: u64) -> Result<Vec<u8>, TailFault> {
+        let folder = LogFolder::new(self.reader.dir());
+        if self.bundle.as_ref().is_none_or(|(number, _)| *number != index / WIDTH) {
+            self.bundle = Some((index / WIDTH, folder.bundle(index / WIDTH, base)?));
+        }
+        let Some((_, bundle)) = &self.bundle else { return Err(TailFault::BadBundle { index }) };
+        Ok(folder.entry_in(bundle, index)?)
     }
 }
 

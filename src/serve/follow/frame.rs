@@ -3,6 +3,7 @@
 //! A frame is one event: every indicator that changed at one size and day, so that its id stands for all of it. The id is
 //! `<size>.<date>`; who comes back with it gets what came after.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::ops::Range;
 
@@ -65,14 +66,14 @@ impl Frame {
     }
 }
 
-/// Which indicators a follower asked for.
+/// Which indicators a follower asked for: each once, however often it was named.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wanted(Vec<String>);
+pub struct Wanted(BTreeSet<String>);
 
 impl Wanted {
     /// These; none named means all.
     pub fn new(ids: Vec<String>) -> Self {
-        Wanted(ids)
+        Wanted(ids.into_iter().collect())
     }
 
     /// Whether every indicator is wanted.
@@ -82,11 +83,11 @@ impl Wanted {
 
     /// Whether it is one of them.
     pub fn has(&self, id: &str) -> bool {
-        self.is_all() || self.0.iter().any(|wanted| wanted == id)
+        self.is_all() || self.0.contains(id)
     }
 
     /// Those asked for by name.
-    pub fn named(&self) -> &[String] {
+    pub fn named(&self) -> &BTreeSet<String> {
         &self.0
     }
 }

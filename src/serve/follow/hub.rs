@@ -2,7 +2,7 @@
 //!
 //! Where nobody follows, nothing is made: the next frame then holds all that changed since.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -67,14 +67,23 @@ pub struct Start {
 pub enum Next {
     /// Nothing yet.
     Wait,
-    /// These frames, in order.
-    Frames(Vec<Arc<Frame>>),
+    /// This frame.
+    Frame(Arc<Frame>),
     /// The next one is gone: the follower did not keep up.
     Gone,
 }
 
 /// Counts a follower for as long as it is held.
 pub struct Following(Hub);
+
+#[cfg(test)]
+impl Following {
+    /// One more who follows.
+    pub fn of(hub: &Hub) -> Self {
+        hub.inner.followers.fetch_add(1, Ordering::AcqRel);
+        Following(hub.clone())
+    }
+}
 
 impl Drop for Following {
     fn drop(&mut self) {
@@ -252,8 +261,8 @@ impl Hub {
     /// Names in `wanted` that no indicator has.
     pub fn unknown<'a>(&self, wanted: &'a Wanted) -> Vec<&'a str> {
         let held = self.held();
-        let known = |id: &&String| !held.now.iter().any(|(known, _)| known == *id);
-        wanted.named().iter().filter(known).map(String::as_str).collect()
+        let known: HashSet<&str> = held.now.iter().map(|(id, _)| id.as_str()).collect();
+        wanted.named().iter().map(String::as_str).filter(|id| !known.contains(id)).collect()
     }
 
     /// Where one begins who has seen all up to `last`: there, if that is still known, else with a snapshot.
@@ -285,9 +294,8 @@ impl Hub {
         if number < held.before.0 {
             return Next::Gone;
         }
-        let skip = usize::try_from(number - held.before.0).unwrap_or(usize::MAX);
-        let frames: Vec<_> = held.kept.iter().skip(skip).cloned().collect();
-        if frames.is_empty() { Next::Wait } else { Next::Frames(frames) }
+        let place = usize::try_from(number - held.before.0).unwrap_or(usize::MAX);
+        held.kept.get(place).map_or(Next::Wait, |frame| Next::Frame(frame.clone()))
     }
 
     /// How the ledger is doing, with the id of the frame before which nothing is missing, for who has frame `number`.

@@ -28,13 +28,14 @@ use hub::Next;
 pub use hub::{Following, Hub};
 
 use super::problem::{Problem, text};
+use super::waiting::Waiting;
 use crate::limits::{FOLLOW_BEAT_MS, FOLLOW_RETRY_MS};
 
 /// Answers with the stream.
 ///
 /// # Errors
 /// [`Problem`]: an indicator that does not exist, a ledger that cannot be read.
-pub async fn answer(hub: &Hub, wanted: Wanted, last: Option<String>) -> Result<Response, Problem> {
+pub async fn answer(hub: &Hub, waiting: &Waiting, wanted: Wanted, last: Option<String>) -> Result<Response, Problem> {
     let following = hub.enter().await.map_err(|error| {
         tracing::error!(error, "followers cannot be told where the ledger stands");
         Problem::unavailable(text("원장을 읽지 못했습니다", "the ledger could not be read"))
@@ -52,7 +53,7 @@ pub async fn answer(hub: &Hub, wanted: Wanted, last: Option<String>) -> Result<R
         // Proxies that gather what they pass on would hold events back.
         (header::HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
     ];
-    let stream = events(hub.clone(), following, wanted, last);
+    let stream = events(hub.clone(), waiting.clone(), following, wanted, last);
     Ok((headers, Body::from_stream(stream)).into_response())
 }
 
@@ -66,16 +67,17 @@ enum Step {
 
 fn events(
     hub: Hub,
+    waiting: Waiting,
     following: Following,
     wanted: Wanted,
     last: Option<String>,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
     let (newest, state, over) = hub.subscribe();
-    let follower = Follower { hub, wanted, number: 0, newest, state, over, _following: following };
+    let follower = Follower { hub, waiting, wanted, number: 0, newest, state, over, _following: following };
     unfold((follower, Step::Begin(last)), |(mut follower, step)| async move {
         let (bytes, step) = match step {
             Step::Begin(last) => follower.begin(last.as_deref()),
-            Step::First(Some(first)) => (first, Step::State),
+            Step::First(Some(first)) => follower.own(first, Step::State),
             Step::First(None) | Step::State => (follower.hub.state(follower.number), Step::Go),
             Step::Go => follower.next().await,
             Step::End => return None,
@@ -86,6 +88,7 @@ fn events(
 
 struct Follower {
     hub: Hub,
+    waiting: Waiting,
     wanted: Wanted,
     /// The frame it has.
     number: u64,
@@ -103,18 +106,28 @@ impl Follower {
         (format!("retry: {FOLLOW_RETRY_MS}\n\n").into(), Step::First(start.first))
     }
 
+    /// Bytes to be sent, with room for them where they were made for this follower alone; what is sent to all is there once.
+    fn own(&self, bytes: Bytes, next: Step) -> (Bytes, Step) {
+        if self.wanted.is_all() {
+            return (bytes, next);
+        }
+        match self.waiting.hold(bytes) {
+            Some(bytes) => (bytes, next),
+            None => (ended("busy", "too many clients leave what they asked for unread; ask again shortly"), Step::End),
+        }
+    }
+
     async fn next(&mut self) -> (Bytes, Step) {
         loop {
             // Before it is asked what there is: what comes after wakes.
             self.newest.mark_unchanged();
             match self.hub.after(self.number) {
-                Next::Frames(frames) => {
-                    self.number = frames.last().map_or(self.number, |frame| frame.number);
-                    let mut mine: Vec<Bytes> = frames.iter().filter_map(|frame| frame.bytes(&self.wanted)).collect();
-                    match mine.len() {
-                        0 => continue,
-                        1 => return (mine.swap_remove(0), Step::Go),
-                        _ => return (mine.concat().into(), Step::Go),
+                Next::Frame(frame) => {
+                    // One at a time, made when the client takes it: who reads nothing has one made for it.
+                    self.number = frame.number;
+                    match frame.bytes(&self.wanted) {
+                        Some(mine) => return self.own(mine, Step::Go),
+                        None => continue,
                     }
                 }
                 Next::Gone => {

@@ -51,10 +51,16 @@ async fn change(fake: &Fake, hub: &Hub, id: &'static str, bytes: usize) {
 }
 
 fn frames(hub: &Hub, number: u64) -> Option<Vec<Arc<frame::Frame>>> {
-    match hub.after(number) {
-        Next::Frames(frames) => Some(frames),
-        Next::Wait => Some(Vec::new()),
-        Next::Gone => None,
+    let (mut frames, mut number) = (Vec::new(), number);
+    loop {
+        match hub.after(number) {
+            Next::Frame(frame) => number = frame.number,
+            Next::Wait => return Some(frames),
+            Next::Gone => return None,
+        }
+        let Next::Frame(frame) = hub.after(number - 1) else { panic!("it was there") };
+        assert_eq!(frame.number, number);
+        frames.push(frame);
     }
 }
 
@@ -117,6 +123,38 @@ async fn who_is_too_slow_is_told() {
     // A frame larger than all that is kept is kept all the same.
     change(&fake, &hub, "a", FOLLOW_KEPT_BYTES_MAX + 1).await;
     assert_eq!(frames(&hub, 5).unwrap().len(), 1);
+}
+
+/// Who comes back after many frames is sent the very bytes that are kept, one frame after the other.
+#[tokio::test]
+async fn nothing_is_gathered_for_one_follower() {
+    let (fake, hub) = hub();
+    let following = hub.enter().await.unwrap();
+    let start = hub.start(&wanted(&[]), None);
+    let each = FOLLOW_KEPT_BYTES_MAX / 4;
+    for id in ["a", "b", "a"] {
+        change(&fake, &hub, id, each).await;
+    }
+    let kept = frames(&hub, start.number).unwrap();
+    let follower = |wanted: Wanted, waiting: usize| {
+        let (newest, state, over) = hub.subscribe();
+        let (hub, waiting) = (hub.clone(), Waiting::new(waiting));
+        let _following = Following::of(&hub);
+        Follower { hub, waiting, wanted, number: start.number, newest, state, over, _following }
+    };
+    let mut all = follower(wanted(&[]), 0);
+    for frame in &kept {
+        let (bytes, step) = all.next().await;
+        assert!(matches!(step, Step::Go));
+        assert_eq!(bytes.as_ptr(), frame.bytes(&wanted(&[])).unwrap().as_ptr());
+    }
+    // Of one's own indicators: made one by one too, each with room while it waits.
+    let mut mine = follower(wanted(&["a", "a", "a"]), each + 4_096);
+    let (first, _) = mine.next().await;
+    assert_eq!(told(&events(&first)[0].2), [("a".into(), 2)]);
+    let (refused, step) = mine.next().await;
+    assert!(matches!(step, Step::End) && events(&refused)[0].2["reason"] == "busy");
+    drop((first, following));
 }
 
 #[tokio::test]

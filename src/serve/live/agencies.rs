@@ -2,7 +2,7 @@
 //!
 //! No row of the store counts reports by agency, so the log is counted once, a bounded piece per request, and kept.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::catalogue::registry::{AgencyState, KeyState, Registry};
 use crate::event::Time;
 use crate::event::subject::Subject;
 use crate::fold::rows::{ChainRow, Rows as _};
-use crate::limits::{AGENCIES_COUNT_MAX, AGENCIES_COUNT_MS};
+use crate::limits::{AGENCIES_COUNT_MAX, AGENCIES_COUNT_MS, AGENCY_KEYS_SHOWN};
 use crate::log::entry::{Entry, Kept, Verdict};
 use crate::serve::source::SourceError;
 use crate::serve::views::{AgenciesView, AgencyDetail, GapView, KeyView, LatenessView, ReportView};
@@ -44,6 +44,16 @@ struct Count {
     late: BTreeMap<i64, u64>,
     latest_s: Option<i64>,
     indicators: BTreeSet<u16>,
+}
+
+/// The keys of an agency.
+#[derive(Debug, Default)]
+struct Keys {
+    newest: Vec<KeyView>,
+    total: u64,
+    standing: u64,
+    missing: u64,
+    forks: u64,
 }
 
 const MINUTE_S: i64 = 60;
@@ -81,9 +91,10 @@ impl Live {
         let chains = reader.chains().map_err(|met| self.doubted(met))?;
         let counts = self.counted(&reader, &registry, size)?;
         let mut agencies = Vec::with_capacity(registry.agency_codes.len());
+        let mut by_agency = by_agency(&registry);
         for code in &registry.agency_codes {
             let Some(state) = registry.agencies.get(code) else { continue };
-            let keys = self.keys(code, &registry, &chains)?;
+            let keys = self.keys(code, by_agency.remove(&**code).unwrap_or_default(), &chains)?;
             agencies.push(detail(code, state, keys, counts.by_agency.get(&**code), &registry));
         }
         Ok(AgenciesView { agencies, simulated: registry.simulated, size, counted: counts.size })
@@ -161,20 +172,25 @@ impl Live {
         Ok(())
     }
 
+    /// The newest keys of an agency, and figures of all of them.
     fn keys(
         &self,
         code: &str,
-        registry: &Registry,
+        mut keys: Vec<(&str, &KeyState)>,
         chains: &BTreeMap<String, ChainRow>,
-    ) -> Result<Vec<KeyView>, SourceError> {
-        let mut keys: Vec<(&str, &KeyState)> = registry
-            .keys
-            .iter()
-            .filter(|(_, state)| &*state.agency == code)
-            .map(|(kid, state)| (&**kid, state))
-            .collect();
-        keys.sort_by_key(|(kid, state)| (state.added, *kid));
-        let when = |index: Option<u64>| index.map(|index| Ok(self.parsed(index)?.recorded)).transpose();
+    ) -> Result<Keys, SourceError> {
+        keys.sort_unstable_by_key(|(kid, state)| (state.added, *kid));
+        let mut all = Keys { total: keys.len() as u64, ..Keys::default() };
+        for (kid, state) in &keys {
+            all.standing += u64::from(state.revoked.is_none());
+            let Some(chain) = chains.get(*kid) else { continue };
+            let missing = |hole: &(u64, u64, Time)| hole.1.saturating_sub(hole.0).saturating_add(1);
+            all.missing += chain.holes.iter().map(missing).sum::<u64>();
+            all.forks += chain.forks.len() as u64;
+        }
+        let log = self.shared.log();
+        // A row of the log's index, not the entry: whoever adds many keys at once has each of them stand in a large one.
+        let when = |index: Option<u64>| index.map(|index| log.recorded(index).map_err(broken)).transpose();
         let view = |(kid, state): (&str, &KeyState)| {
             let chain = chains.get(kid);
             let gap = |hole: &(u64, u64, Time)| GapView { first: hole.0, last: hole.1, noticed: hole.2 };
@@ -191,17 +207,22 @@ impl Live {
                 forks: chain.map(|chain| chain.forks.clone()).unwrap_or_default(),
             })
         };
-        keys.into_iter().map(view).collect()
+        let newest = keys.split_off(keys.len().saturating_sub(AGENCY_KEYS_SHOWN));
+        all.newest = newest.into_iter().map(view).collect::<Result<_, SourceError>>()?;
+        Ok(all)
     }
 }
 
-fn detail(
-    code: &str,
-    state: &AgencyState,
-    keys: Vec<KeyView>,
-    count: Option<&Count>,
-    registry: &Registry,
-) -> AgencyDetail {
+/// Keys by agency.
+fn by_agency(registry: &Registry) -> HashMap<&str, Vec<(&str, &KeyState)>> {
+    let mut agencies: HashMap<&str, Vec<(&str, &KeyState)>> = HashMap::new();
+    for (kid, state) in &registry.keys {
+        agencies.entry(&*state.agency).or_default().push((&**kid, state));
+    }
+    agencies
+}
+
+fn detail(code: &str, state: &AgencyState, keys: Keys, count: Option<&Count>, registry: &Registry) -> AgencyDetail {
     let count = count.cloned().unwrap_or_default();
     let reported = count.indicators.iter().filter_map(|number| registry.indicator(*number));
     let may = registry.indicators_by_row().into_iter().map(|state| state.definition());
@@ -212,7 +233,11 @@ fn detail(
         valid_from: state.info.valid_from,
         valid_to: state.info.valid_to,
         successor: state.successor.as_ref().map(|(next, ..)| next.to_string()),
-        keys,
+        keys: keys.newest,
+        keys_total: keys.total,
+        keys_standing: keys.standing,
+        missing: keys.missing,
+        forks: keys.forks,
         accepted: count.accepted,
         duplicates: count.duplicates,
         refused: count.refused,

@@ -11,6 +11,7 @@ use crate::event::subject::Subject;
 use crate::fold::rows::{Record, Rows as _};
 use crate::limits::{ENTRIES_SCAN_BYTES, ENTRIES_SCAN_MAX, ENTRIES_SHOWN_WEIGHT};
 use crate::log::entry::{Entry, Kept, Verdict};
+use crate::serve::scans::Stop;
 use crate::serve::source::{AskEntries, SourceError};
 use crate::serve::views::{EntriesPage, EntryView};
 use crate::sign::Jws;
@@ -23,7 +24,7 @@ struct Candidates {
 }
 
 impl Live {
-    pub(super) fn entries_page(&self, which: &AskEntries) -> Result<EntriesPage, SourceError> {
+    pub(super) fn entries_page(&self, which: &AskEntries, stop: &Stop) -> Result<EntriesPage, SourceError> {
         let reader = self.shared.reader();
         let registry = self.shared.registry();
         let size = reader.position().size;
@@ -38,13 +39,14 @@ impl Live {
             size,
             proven_size: self.shared.proven_size().min(size),
         };
-        let mut read = 0;
+        let log = self.shared.log();
+        let (mut entries, mut read) = (log.picking(), 0);
         for index in candidates.indexes {
-            if page.entries.len() >= which.limit || read > ENTRIES_SCAN_BYTES {
+            if page.entries.len() >= which.limit || read > ENTRIES_SCAN_BYTES || stop.is_set() {
                 page.next = Some(index);
                 break;
             }
-            let text = self.shared.log().read(index).map_err(broken)?;
+            let text = entries.read(index).map_err(broken)?;
             let entry = Entry::parse(&text).map_err(broken)?;
             read += text.len() as u64;
             if fits(&entry, which) {

@@ -53,9 +53,7 @@ fn role(word: &str, lang: Lang) -> &str {
 
 fn row(agency: &AgencyDetail, visit: &Visit) -> Markup {
     let lang = visit.lang;
-    let gaps: u64 =
-        agency.keys.iter().flat_map(|key| &key.gaps).map(|gap| gap.last.saturating_sub(gap.first) + 1).sum();
-    let forks: usize = agency.keys.iter().map(|key| key.forks.len()).sum();
+    let (gaps, forks) = (agency.missing, agency.forks);
     let late = |seconds: Option<i64>| seconds.map_or_else(|| "–".to_owned(), |seconds| span(seconds, lang));
     let reports = visit.link_with("/reports", &[("agency", &agency.code)]);
     html! {
@@ -97,6 +95,8 @@ fn keys(agency: &AgencyDetail, visit: &Visit) -> Markup {
     html! {
         section id={ "keys-" (agency.code) } {
             h3 { (lang.of(&agency.name)) }
+            @let shown = agency.keys.len() as u64;
+            @if shown < agency.keys_total { p.quiet { (lang.pick("가장 새로운 키만 보여 줍니다: ", "The newest keys only: ")) (shown) " / " (agency.keys_total) } }
             ul.keys { @for key in &agency.keys { li { (one(key, visit)) } } }
         }
     }

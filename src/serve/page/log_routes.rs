@@ -13,6 +13,7 @@ use super::{
 };
 use crate::limits::PAGE_ENTRIES_SHOWN;
 use crate::serve::problem::text;
+use crate::serve::scans::Stop;
 use crate::serve::source::{AskEntries, Source};
 use crate::store::progress::view::IndicatorsView;
 
@@ -36,21 +37,21 @@ fn asked_for(visit: &Visit, all: &IndicatorsView) -> Result<AskEntries, Fault> {
 }
 
 pub(super) async fn reports(State(pages): State<Pages>, asked: Asked) -> Response {
-    let render = |source: &dyn Source, visit: &Visit| {
+    let render = |source: &dyn Source, visit: &Visit, stop: &Stop| {
         let all = source.indicators(visit.ask)?;
-        let page = source.entries(&asked_for(visit, &all)?)?;
+        let page = source.entries(&asked_for(visit, &all)?, stop)?;
         let stand = Stand::of_all(&all, source.health());
         let title = visit.lang.pick("보고 기록", "Reports");
-        Ok(shell::page(visit, &stand, title, &reports_page::content(&page, &all, &source.agencies()?, visit)))
+        Ok(shell::page(visit, &stand, title, &reports_page::content(&page, &all, &source.agency_names(), visit)))
     };
-    pages.render(asked, render).await
+    pages.scan(asked, render).await
 }
 
 pub(super) async fn refused(State(pages): State<Pages>, asked: Asked) -> Response {
-    let render = |source: &dyn Source, visit: &Visit| {
+    let render = |source: &dyn Source, visit: &Visit, stop: &Stop| {
         let all = source.indicators(visit.ask)?;
         let which = AskEntries { verdict: Some("refused".to_owned()), ..asked_for(visit, &all)? };
-        let page = source.entries(&which)?;
+        let page = source.entries(&which, stop)?;
         let mut rows = Vec::new();
         for one in page.entries {
             let why = source.refused(one.index, 1)?.refused.into_iter().find(|why| why.index == one.index);
@@ -60,7 +61,7 @@ pub(super) async fn refused(State(pages): State<Pages>, asked: Asked) -> Respons
         let title = visit.lang.pick("반려된 보고", "Refused reports");
         Ok(shell::page(visit, &stand, title, &reports_page::refused(&rows, page.next, visit)))
     };
-    pages.render(asked, render).await
+    pages.scan(asked, render).await
 }
 
 pub(super) async fn entry(State(pages): State<Pages>, Path(index): Path<String>, asked: Asked) -> Response {
@@ -78,7 +79,7 @@ pub(super) async fn entry(State(pages): State<Pages>, Path(index): Path<String>,
 }
 
 pub(super) async fn records(State(pages): State<Pages>, Path(id): Path<String>, asked: Asked) -> Response {
-    let render = move |source: &dyn Source, visit: &Visit| {
+    let render = move |source: &dyn Source, visit: &Visit, _: &Stop| {
         let missing = || Fault::missing(text("이 번호의 보고는 없습니다.", "there is no report with this id"));
         let view = source.records(Uuid::parse_str(&id).map_err(|_| missing())?, visit.value("agency"))?;
         if view.records.is_empty() {
@@ -88,16 +89,16 @@ pub(super) async fn records(State(pages): State<Pages>, Path(id): Path<String>, 
         let title = visit.lang.pick("한 보고의 이력", "History of one report");
         Ok(shell::page(visit, &stand, title, &records_page::content(&view, visit)))
     };
-    pages.render(asked, render).await
+    pages.scan(asked, render).await
 }
 
 pub(super) async fn agencies(State(pages): State<Pages>, asked: Asked) -> Response {
-    let render = |source: &dyn Source, visit: &Visit| {
+    let render = |source: &dyn Source, visit: &Visit, _: &Stop| {
         let stand = Stand::of_all(&source.indicators(visit.ask)?, source.health());
         let title = visit.lang.pick("보고 기관", "Agencies");
         Ok(shell::page(visit, &stand, title, &agencies_page::content(&source.agencies()?, visit)))
     };
-    pages.render(asked, render).await
+    pages.scan(asked, render).await
 }
 
 pub(super) async fn verify(State(pages): State<Pages>, asked: Asked) -> Response {

@@ -41,6 +41,7 @@ use self::fault::Fault;
 use self::shell::Stand;
 use self::visit::Visit;
 use super::problem::text;
+use super::scans::{Scans, Stop};
 use super::source::{Ask, AskEvents, AskSeries, Known, Source};
 use crate::limits::{PAGE_EVENTS_SHOWN, PAGE_NEWEST_SHOWN};
 use crate::store::progress::view::IndicatorView;
@@ -52,10 +53,11 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 #[derive(Clone)]
 struct Pages {
     source: Arc<dyn Source>,
+    scans: Scans,
 }
 
 /// The routes of the page, to be merged into the router.
-pub fn routes<S: Clone + Send + Sync + 'static>(source: Arc<dyn Source>) -> Router<S> {
+pub fn routes<S: Clone + Send + Sync + 'static>(source: Arc<dyn Source>, scans: Scans) -> Router<S> {
     Router::new()
         .route("/", get(overview))
         .route("/indicators/{id}", get(commitment))
@@ -72,7 +74,7 @@ pub fn routes<S: Clone + Send + Sync + 'static>(source: Arc<dyn Source>) -> Rout
         .route("/fragments/card/{id}", get(card_fragment))
         .route("/fragments/row/{id}", get(row_fragment))
         .route("/assets/{digest}/{name}", get(assets::answer))
-        .with_state(Pages { source })
+        .with_state(Pages { source, scans })
 }
 
 /// A page before it is rendered: what was asked, with what.
@@ -102,18 +104,43 @@ impl Pages {
         let kept = visit.clone();
         let source = self.source;
         match tokio::task::spawn_blocking(move || render(&*source, &visit)).await {
-            Ok(Ok(page)) => answer(StatusCode::OK, page),
-            Ok(Err(fault)) => failed(&kept, &fault),
-            Err(error) => {
-                let fault = Fault::from(super::source::SourceError::Broken(error.to_string()));
-                failed(&kept, &fault)
-            }
+            Ok(page) => shown(&kept, page),
+            Err(error) => failed(&kept, &super::source::SourceError::Broken(error.to_string()).into()),
+        }
+    }
+
+    /// The same for what goes through many entries: in its turn, and only while the reader waits for it.
+    async fn scan(
+        self,
+        asked: Asked,
+        render: impl FnOnce(&dyn Source, &Visit, &Stop) -> Result<Markup, Fault> + Send + 'static,
+    ) -> Response {
+        let visit = match asked.visit {
+            Ok(visit) => visit,
+            Err((visit, fault)) => return failed(&visit, &fault),
+        };
+        let kept = visit.clone();
+        let source = self.source;
+        match self.scans.run(move |stop| render(&*source, &visit, stop)).await {
+            Some(page) => shown(&kept, page),
+            None => failed(&kept, &Fault::busy()),
         }
     }
 }
 
+fn shown(visit: &Visit, page: Result<Markup, Fault>) -> Response {
+    match page {
+        Ok(page) => answer(StatusCode::OK, page),
+        Err(fault) => failed(visit, &fault),
+    }
+}
+
 fn failed(visit: &Visit, fault: &Fault) -> Response {
-    answer(fault.status, shell::fault(visit, fault))
+    let mut response = answer(fault.status, shell::fault(visit, fault));
+    if let Some(seconds) = fault.retry_after_s {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
 }
 
 fn answer(status: StatusCode, page: Markup) -> Response {
@@ -184,7 +211,7 @@ async fn commitment(State(pages): State<Pages>, Path(id): Path<String>, asked: A
 }
 
 async fn events(State(pages): State<Pages>, Path(id): Path<String>, asked: Asked) -> Response {
-    let render = move |source: &dyn Source, visit: &Visit| {
+    let render = move |source: &dyn Source, visit: &Visit, _: &Stop| {
         let view = one(source, &id, visit)?;
         let ask = Ask { as_of: Some(view.as_of), known_at: Some(Known::Size(view.size)) };
         let cursor = number(visit, "cursor")?;
@@ -199,7 +226,7 @@ async fn events(State(pages): State<Pages>, Path(id): Path<String>, asked: Asked
             &explain::content(&view, &events, visit),
         ))
     };
-    pages.render(asked, render).await
+    pages.scan(asked, render).await
 }
 
 /// The series asked for.

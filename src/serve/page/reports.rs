@@ -8,12 +8,12 @@ use super::visit::Visit;
 use super::words;
 use crate::event::lang::Lang;
 use crate::serve::source::RefusedView;
-use crate::serve::views::{AgenciesView, EntriesPage, EntryView};
+use crate::serve::views::{EntriesPage, EntryView};
 use crate::store::progress::view::{AgencyView, IndicatorsView};
 
 /// The list of reports.
 #[must_use]
-pub fn content(page: &EntriesPage, all: &IndicatorsView, agencies: &AgenciesView, visit: &Visit) -> Markup {
+pub fn content(page: &EntriesPage, all: &IndicatorsView, agencies: &[AgencyView], visit: &Visit) -> Markup {
     let lang = visit.lang;
     html! {
         h1 { (lang.pick("누가 무엇을 언제 보고했는가", "Who reported what, and when")) }
@@ -27,9 +27,9 @@ pub fn content(page: &EntriesPage, all: &IndicatorsView, agencies: &AgenciesView
     }
 }
 
-fn filters(all: &IndicatorsView, agencies: &AgenciesView, visit: &Visit) -> Markup {
+fn filters(all: &IndicatorsView, agencies: &[AgencyView], visit: &Visit) -> Markup {
     let lang = visit.lang;
-    let codes = agencies.agencies.iter().map(|agency| (agency.code.as_str(), lang.of(&agency.name).to_owned()));
+    let codes = agencies.iter().map(|agency| (agency.code.as_str(), lang.of(&agency.name).to_owned()));
     let indicators =
         all.indicators.iter().map(|view| (view.id.as_str(), format!("{}. {}", view.row, lang.of(&view.title))));
     let verdicts =

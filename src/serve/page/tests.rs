@@ -1,5 +1,7 @@
 //! Every page over ledgers that are not there: an empty one, and one whose agencies write what should break a page.
 
+use std::time::Duration;
+
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use hyper::service::Service as _;
@@ -12,9 +14,11 @@ use super::*;
 use crate::event::{Day, Text};
 use crate::projector::changes::{Changes, Mark};
 use crate::projector::receipts::Name;
+use crate::serve::log::Content;
+use crate::serve::scans::{Scans, Stop};
 use crate::serve::source::{AskEntries, Health, RecordsView, RefusedPage, SourceError};
 use crate::serve::views::{AgenciesView, EntriesPage, EntryView, EventsView, SeriesView};
-use crate::store::progress::view::IndicatorsView;
+use crate::store::progress::view::{AgencyView, IndicatorsView};
 
 /// What an agency may write wherever it may write.
 const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;\u{202e}";
@@ -193,13 +197,18 @@ impl Source for Made {
         Ok((self.hostile && id == "broken-words").then(events))
     }
 
-    fn entries(&self, _: &AskEntries) -> Read<EntriesPage> {
+    fn entries(&self, _: &AskEntries, _: &Stop) -> Read<EntriesPage> {
         let entries = if self.hostile { vec![entry()] } else { Vec::new() };
         Ok(EntriesPage { entries, next: None, simulated: true, size: 0, proven_size: 0 })
     }
 
     fn entry_view(&self, index: u64) -> Read<Option<EntryView>> {
         Ok((self.hostile && index == 1).then(entry))
+    }
+
+    fn agency_names(&self) -> Vec<AgencyView> {
+        let all = self.agencies().unwrap().agencies.into_iter();
+        all.map(|agency| AgencyView { code: agency.code, name: agency.name }).collect()
     }
 
     fn agencies(&self) -> Read<AgenciesView> {
@@ -260,13 +269,14 @@ impl Source for Made {
         Ok(None)
     }
 
-    fn log_file(&self, _: &str) -> Read<Option<Vec<u8>>> {
-        Ok(self.hostile.then(|| format!("{HOSTILE}\n1\nx\n\n\u{2014} {HOSTILE} AAAA\n").into_bytes()))
+    fn log_file(&self, _: &str) -> Read<Option<Content>> {
+        let text = || format!("{HOSTILE}\n1\nx\n\n\u{2014} {HOSTILE} AAAA\n");
+        Ok(self.hostile.then(|| Content::Whole(text().into_bytes())))
     }
 }
 
 async fn open(hostile: bool, path: &str) -> (u16, Response<String>) {
-    let router: Router = routes::<()>(Arc::new(Made { hostile })).with_state(());
+    let router: Router = routes::<()>(Arc::new(Made { hostile }), Scans::by_processors(Duration::MAX)).with_state(());
     let request = Request::get(path).body(Body::empty()).unwrap();
     let answer = TowerToHyperService::new(router).call(request).await.unwrap();
     let (head, body) = answer.into_parts();

@@ -8,6 +8,7 @@ use super::visit::Visit;
 use crate::event::lang::Lang;
 use crate::log::folder::{CHECKPOINT, VKEY};
 use crate::log::note::Note;
+use crate::serve::log::Content;
 use crate::serve::source::{Health, Source};
 use crate::sign::hex;
 
@@ -25,10 +26,11 @@ impl Proof {
     /// # Errors
     /// The log cannot be read.
     pub fn read(source: &dyn Source) -> Result<Self, Fault> {
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        // Both are short: what is not is none of them.
+        let text = |content: Content| content.whole().map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         Ok(Proof {
-            checkpoint: source.log_file(CHECKPOINT)?.map(text),
-            vkey: source.log_file(VKEY)?.map(text),
+            checkpoint: source.log_file(CHECKPOINT)?.and_then(text),
+            vkey: source.log_file(VKEY)?.and_then(text),
             genesis: source.entry(0)?.map(|entry| hex::encode(&Sha256::digest(entry))),
         })
     }

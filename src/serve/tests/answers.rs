@@ -61,3 +61,34 @@ async fn a_page_names_the_next_one_and_a_table_has_its_columns() {
     assert!(body.starts_with(b"id,row,area,"), "{}", String::from_utf8_lossy(&body));
     server.end().await;
 }
+
+#[tokio::test]
+async fn what_waits_for_clients_who_do_not_read_is_bounded() {
+    let server = start(Config { waiting_bytes: 2 * LARGE, write_stall: NEVER, seat_wait: NEVER, ..config() }).await;
+    let mut unread = Vec::new();
+    for _ in 0..2 {
+        let mut client = TcpStream::connect(server.base.trim_start_matches("http://")).await.unwrap();
+        client.write_all(b"GET /log/tile/entries/000 HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        // Its answer has begun: what is left of it waits.
+        client.readable().await.unwrap();
+        unread.push(client);
+    }
+    let (status, headers, body) = raw(&server, "GET /log/tile/entries/000 HTTP/1.1").await;
+    assert_eq!(status, 503, "{headers}");
+    assert!(headers.contains("retry-after: ") && String::from_utf8_lossy(&body).contains("\"busy\""), "{headers}");
+    // What is small is answered all the same, and a large one again once the others were read or are gone.
+    assert_eq!(raw(&server, "GET /healthz HTTP/1.1").await.0, 200);
+    unread.pop();
+    let mut first = unread.pop().unwrap();
+    let mut read = 0;
+    let mut buffer = vec![0; 64 * 1024];
+    while read < LARGE {
+        read += first.read(&mut buffer).await.unwrap();
+    }
+    let mut status = 503;
+    while status == 503 {
+        status = raw(&server, "GET /log/tile/entries/000 HTTP/1.1").await.0;
+    }
+    assert_eq!(status, 200);
+    server.end().await;
+}
