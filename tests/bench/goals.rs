@@ -202,6 +202,8 @@ impl<'a> Goals<'a> {
             (figure, ratio)
         });
         self.goals.push(against);
+        let against = self.plain("  against the raw drain", &["ledger.batch", "drain.100"], share);
+        self.goals.push(against);
     }
 
     fn rebuild(&mut self) {
@@ -209,6 +211,8 @@ impl<'a> Goals<'a> {
         let what = format!("rebuild from the log folder, {} events", thousands(events));
         let goal = ("≥ 200,000 events/s", 200_000.0);
         self.at_least(&what, &["reach.rebuild"], goal, |v| (per_second(v[0]), String::new(), v[0]));
+        let against = self.plain("  against raw sled", &["reach.rebuild", "machine.sled"], share);
+        self.goals.push(against);
         self.at_least("  the second half against the first", &["reach.rebuild.second"], ("≥ 0.9", 0.9), |v| {
             (String::new(), format!("{:.2}", v[0]), v[0])
         });
@@ -279,6 +283,11 @@ impl<'a> Goals<'a> {
 
 fn per_second(rate: f64) -> String {
     format!("{} events/s", thousands(rate))
+}
+
+/// A part of a limit.
+fn share(values: &[f64]) -> (String, String) {
+    (String::new(), format!("{:.2}", values[0] / values[1]))
 }
 
 fn times(ours: f64, theirs: f64) -> Figure {

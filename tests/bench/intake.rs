@@ -39,6 +39,8 @@ impl Intake {
         let pair = KeyPair::generate().expect("a key");
         let key = dir.join("operator.nk");
         pair.save_new(&key).expect("a key file");
+        let announcer = KeyPair::generate().expect("a key");
+        announcer.save_new(&dir.join("announcer.nk")).expect("a key file");
         let folder = dir.join("jetstream");
         let config = NatsConfig {
             name: format!("bench-{}", uuid::Uuid::new_v4()),
@@ -49,7 +51,7 @@ impl Intake {
             log_file: None,
             operators: vec![pair.public().to_owned()],
             agencies: Vec::new(),
-            announcers: Vec::new(),
+            announcers: vec![announcer.public().to_owned()],
             dashboards: Vec::new(),
         };
         let server = Server::start(&dir.join("nats"), config.clone()).await.expect("nats-server starts");

@@ -228,7 +228,7 @@ fn machine(told: &[Told], cores: usize) -> String {
         ("processor", format!("{}, {cores} cores", after(&read("/proc/cpuinfo"), "model name"))),
         ("memory", format!("{:.0} GiB", kb / 1_048_576.0)),
         ("disk", filesystem()),
-        ("kernel", read("/proc/sys/kernel/osrelease").trim().to_owned()),
+        ("kernel", read("/proc/sys/kernel/osrelease").split(['-', '\n']).next().unwrap_or_default().to_owned()),
         ("Rust", said("rustc", &["--version"])),
         ("nats-server", server::find(None).map_or_else(|_| "none".to_owned(), |found| found.version)),
         ("sled", "1.0.0-alpha.124".to_owned()),

@@ -13,7 +13,7 @@ use crate::folding::Memory;
 /// First word of the child's arguments.
 pub const VERB: &str = "--rebuild";
 /// Parts whose speed is told.
-pub const PARTS: u64 = 10;
+const PARTS: u64 = 10;
 
 /// What the child is asked to do.
 #[derive(Debug, Serialize, Deserialize)]
@@ -29,8 +29,8 @@ pub struct Task {
 /// What it found.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Found {
-    /// Seconds until each tenth of the entries was folded; the last when the store was closed, flushed.
-    pub seconds: Vec<f64>,
+    /// Share of the entries that was folded, and seconds until then, about every tenth; the last when the store was closed, flushed.
+    pub notes: Vec<(f64, f64)>,
     /// Most resident bytes in each half.
     pub peaks: [u64; 2],
     /// Whether the digests are equal.
@@ -56,11 +56,13 @@ pub fn rebuild(task: &Task) {
     let (opened, digest) = (start.elapsed().as_secs_f64(), core.digest());
     core.close().expect("it closes");
     let memory = Memory::watch();
-    let (mut seconds, mut peaks) = (Vec::new(), [0; 2]);
+    let (mut notes, mut peaks) = (Vec::new(), [0; 2]);
+    let mut next = 1;
     let start = Instant::now();
     let mut tell = |done: u64, all: u64| {
-        while seconds.len() < PARTS as usize - 1 && done * PARTS >= (seconds.len() as u64 + 1) * all {
-            seconds.push(start.elapsed().as_secs_f64());
+        if done < all && done * PARTS >= next * all {
+            notes.push((done as f64 / all as f64, start.elapsed().as_secs_f64()));
+            next = done * PARTS / all + 1;
         }
         let half = usize::from(done * 2 > all);
         peaks[half] = memory.peak().max(peaks[half]);
@@ -68,7 +70,7 @@ pub fn rebuild(task: &Task) {
     let core = Core::open(&task.log, &task.fresh, &mut tell).expect("the log is folded");
     let equal = core.digest() == digest;
     core.close().expect("it closes");
-    seconds.push(start.elapsed().as_secs_f64());
-    let found = Found { seconds, peaks, equal, opened };
+    notes.push((1.0, start.elapsed().as_secs_f64()));
+    let found = Found { notes, peaks, equal, opened };
     println!("{}", serde_json::to_string(&found).expect("plain data"));
 }

@@ -57,7 +57,10 @@ impl Table {
 
     /// A figure that other benches' figures are held against.
     pub fn value(&mut self, key: &str, value: f64) {
-        self.0.values.insert(key.to_owned(), value);
+        match value.is_finite() {
+            true => drop(self.0.values.insert(key.to_owned(), value)),
+            false => self.absent(key, "the run was too small"),
+        }
     }
 
     /// A figure by that key could not be measured.
@@ -72,7 +75,9 @@ impl Table {
 
     /// A point of a curve over events.
     pub fn point(&mut self, curve: &str, events: f64, value: f64) {
-        self.0.points.entry(curve.to_owned()).or_default().push((events, value));
+        if value.is_finite() {
+            self.0.points.entry(curve.to_owned()).or_default().push((events, value));
+        }
     }
 
     /// Prints it, columns aligned, and appends it to the rows.
