@@ -126,8 +126,8 @@ What they do not do. *PostgreSQL 15*: one SQL function inserts events (unique id
 cluster on a Unix socket with larger memory and WAL than the defaults and durability as it ships; the best of several numbers of connections
 counts. No signatures, no schema check, no indicators with parts and splits, no corrections, nothing as of a past moment, no proofs. *The
 event-sourcing library* (`tests/bench/peer/`): multi-row appends of 1,000 without its optimistic check, payloads as they are, no identifier
-columns, one listener woken by notifications that keeps ids and totals in memory: no unique ids in the store, no durable totals, and none of
-what PostgreSQL does not do either. Both are timed from the client to durable and folded; jindo's live fold is timed over a stream that is filled
+columns, one statement of its schema written for PostgreSQL 15, one listener woken by notifications that keeps ids and totals in memory: no
+unique ids in the store, no durable totals, and none of what PostgreSQL does not do either. Both are timed from the client to durable and folded; jindo's live fold is timed over a stream that is filled
 already, its durable publish stands in lines of its own.
 
 ";

@@ -42,7 +42,7 @@ fn main() {
     match Postgres::start() {
         Ok(postgres) => {
             table.version("PostgreSQL", &postgres.version);
-            told(&mut table, "pg.single", |table| one_by_one(table, &postgres, (wanted / 20).clamp(320, 16_000)));
+            told(&mut table, "pg.single", |table| one_by_one(table, &postgres, (wanted / 50).clamp(320, 6_000)));
             told(&mut table, "pg.notify", |table| notify(table, &postgres));
             told(&mut table, "peer.events", |table| library(table, &postgres, wanted));
         }
@@ -165,7 +165,8 @@ fn run(program: &Path, socket: &Path, database: &str, events: &Path, appenders: 
     let out = command.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
     if !out.status.success() {
         let text = String::from_utf8_lossy(&out.stderr);
-        return Err(format!("it failed: {}", text.lines().next().unwrap_or("no message")));
+        let last: String = text.lines().last().unwrap_or("no message").chars().take(160).collect();
+        return Err(format!("it failed: {last}"));
     }
     serde_json::from_slice(&out.stdout).map_err(|error| error.to_string())
 }
