@@ -123,12 +123,13 @@ fn section(out: &mut String, name: &str, lines: &[Line]) {
 
 const PEERS: &str = "\
 What they do not do. *PostgreSQL 15*: one SQL function inserts events (unique id, JSONB) and upserts totals per type and region; a private
-cluster on a Unix socket with larger memory and WAL than the defaults and durability as it ships; the best of several numbers of connections
-counts. No signatures, no schema check, no indicators with parts and splits, no corrections, nothing as of a past moment, no proofs. *The
-event-sourcing library* (`tests/bench/peer/`): multi-row appends of 1,000 without its optimistic check, payloads as they are, no identifier
-columns, one statement of its schema written for PostgreSQL 15, one listener woken by notifications that keeps ids and totals in memory: no
-unique ids in the store, no durable totals, and none of what PostgreSQL does not do either. Both are timed from the client to durable and folded; jindo's live fold is timed over a stream that is filled
-already, its durable publish stands in lines of its own.
+cluster on a Unix socket with larger memory and WAL than the defaults and durability as it ships; the best of several numbers of
+connections counts. No signatures, no schema check, no indicators with parts and splits, no corrections, nothing as of a past moment, no
+proofs. *The event-sourcing library* (`tests/bench/peer/`): multi-row appends of 1,000 without its optimistic check, payloads as they are,
+no identifier columns, one statement of its schema written for PostgreSQL 15, one listener woken by notifications that keeps ids and
+totals in memory: no unique ids in the store, no durable totals, and none of what PostgreSQL does not do either. Both are timed from the
+client to durable and folded; jindo's live fold is timed over a stream that is filled already, its durable publish stands in lines of its
+own.
 
 ";
 
@@ -136,11 +137,14 @@ const METHOD: &str = "\
 ## How it is measured
 
 `make bench` runs one bench after the other (`tests/bench/`); `JINDO_BENCH_BUILD=1` adds the cold build, `BENCHES=\"audit\"` picks some,
-`JINDO_BENCH_EVENTS=100000` scales down. The workload comes from a seed: 34 indicators, 17 regions, 40 agencies, 365 shuffled days, a tenth of
-ids v4, 5 % corrections, 1 % repetitions; a run in which a report is refused fails. Clients, `nats-server`, PostgreSQL and jindo share the cores.
-Limits are the fastest of several rounds; publish compares each round with the raw one beside it and takes the median; memory is sampled every
-20 ms; files that were just written are in the page cache. Everything goes through a real `nats-server`, except the audit's log (a million single
-reports), which the projector's own core and beat write without one.
+`JINDO_BENCH_EVENTS=100000` scales down. The workload comes from a seed: 34 indicators, 17 regions, 40 agencies, 365 shuffled days, a
+tenth of ids v4, 5 % corrections, 1 % repetitions; a run in which a report is refused fails. Clients, `nats-server`, PostgreSQL and jindo
+share the cores. Limits are the fastest of several rounds; publish compares each round with the raw one beside it and takes the median;
+memory is sampled every 20 ms; files that were just written are in the page cache. A rebuild is what `jindo rebuild` does with a stopped
+ledger, in a process of its own, held to the digest of the store there was. A cold start is `nats-server` on its files, then `jindo run`,
+until `/readyz` says that it has caught up: the median of three. A report to SSE is timed at one client over loopback, the raw limit
+beside it at the same pace. Everything goes through a real `nats-server`, except the audit's log (a million single reports), which the
+projector's own core and beat write without one.
 
 ";
 
