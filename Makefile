@@ -36,8 +36,20 @@ deny: needs
 		echo "deny: advisories NOT CHECKED: their database cannot be fetched from this machine"; \
 	fi
 
+# One bench after the other, then the table, deploy/BENCHMARKS.md and its charts. A bench that fails is said there and fails the whole.
+# `make bench BENCHES="audit"` runs some, JINDO_BENCH_EVENTS=100000 scales down, JINDO_BENCH_BUILD=1 times a cold build too.
+BENCHES ?= machine publish peers ledger reach follow audit stages build
+ROWS := $(CURDIR)/target/bench/rows.jsonl
+
 bench: needs nats-server
-	cargo bench --locked $(ARGS)
+	@mkdir -p target/bench && rm -f $(ROWS)
+	cargo bench --locked --no-run $(foreach bench,$(BENCHES) report,--bench $(bench))
+	@failed=""; for bench in $(BENCHES); do \
+		echo "== $$bench"; \
+		JINDO_BENCH_ROWS=$(ROWS) cargo bench --locked --quiet --bench $$bench || failed="$$failed $$bench"; \
+	done; \
+	JINDO_BENCH_ROWS=$(ROWS) JINDO_BENCHES="$(BENCHES)" cargo bench --locked --quiet --bench report || exit 1; \
+	[ -z "$$failed" ] || { echo "bench: failed:$$failed"; exit 1; }
 
 fmt:
 	cargo fmt

@@ -155,13 +155,14 @@ async fn beat(task: &Task, shared: &Shared) -> Beat {
 }
 
 /// Samples this process's memory.
-struct Memory {
+pub struct Memory {
     peak: Arc<AtomicU64>,
     over: Arc<AtomicBool>,
 }
 
 impl Memory {
-    fn watch() -> Self {
+    /// Begins, until it is dropped.
+    pub fn watch() -> Self {
         let memory = Memory { peak: Arc::default(), over: Arc::default() };
         let (peak, over) = (memory.peak.clone(), memory.over.clone());
         std::thread::spawn(move || {
@@ -174,7 +175,7 @@ impl Memory {
     }
 
     /// The most since the last call.
-    fn peak(&self) -> u64 {
+    pub fn peak(&self) -> u64 {
         self.peak.swap(0, Ordering::Relaxed).max(resident())
     }
 }

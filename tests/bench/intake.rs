@@ -2,6 +2,7 @@
 //! publisher takes. Never measures.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use jindo::sign::KeyPair;
 use jindo::stream::{self, Link, Login, NatsConfig, Outgoing, Server};
@@ -15,13 +16,19 @@ const MESSAGES: usize = 2_000;
 pub struct Intake {
     /// The child.
     pub server: Server,
+    /// As what it runs.
+    pub config: NatsConfig,
+    dir: PathBuf,
     /// Key file of the operator.
     pub key: PathBuf,
     /// JetStream's folder.
     pub folder: PathBuf,
-    link: Link,
+    /// The operator's.
+    pub link: Link,
     /// Messages in the stream.
     pub size: u64,
+    /// Bytes of what was put: subjects, headers and bodies.
+    pub bytes: u64,
     waiting: Vec<Outgoing>,
 }
 
@@ -32,6 +39,8 @@ impl Intake {
         let pair = KeyPair::generate().expect("a key");
         let key = dir.join("operator.nk");
         pair.save_new(&key).expect("a key file");
+        let announcer = KeyPair::generate().expect("a key");
+        announcer.save_new(&dir.join("announcer.nk")).expect("a key file");
         let folder = dir.join("jetstream");
         let config = NatsConfig {
             name: format!("bench-{}", uuid::Uuid::new_v4()),
@@ -43,17 +52,30 @@ impl Intake {
             log_file: None,
             operators: vec![pair.public().to_owned()],
             agencies: Vec::new(),
-            announcers: Vec::new(),
+            announcers: vec![announcer.public().to_owned()],
             dashboards: Vec::new(),
         };
-        let server = Server::start(&dir.join("nats"), config).await.expect("nats-server starts");
+        let server = Server::start(&dir.join("nats"), config.clone()).await.expect("nats-server starts");
         let link = connect(&server.url, &key).await;
         stream::declare(&link, STREAM, 1, 1).await.expect("the stream is declared");
-        Intake { server, key, folder, link, size: 0, waiting: Vec::new() }
+        let dir = dir.to_owned();
+        Intake { server, config, dir, key, folder, link, size: 0, bytes: 0, waiting: Vec::new() }
+    }
+
+    /// Stops the server and starts one on the same files; seconds until it listened.
+    pub async fn again(self) -> (Self, f64) {
+        let Intake { server, config, dir, key, folder, size, bytes, waiting, .. } = self;
+        server.stop().await;
+        let start = Instant::now();
+        let server = Server::start(&dir.join("nats"), config.clone()).await.expect("nats-server starts again");
+        let seconds = start.elapsed().as_secs_f64();
+        let link = connect(&server.url, &key).await;
+        (Intake { server, config, dir, key, folder, link, size, bytes, waiting }, seconds)
     }
 
     /// Takes one message; published with those around it.
     pub async fn put(&mut self, message: Outgoing) {
+        self.bytes += bytes_of(&message);
         self.waiting.push(message);
         if self.waiting.len() >= MESSAGES {
             self.flush().await;
@@ -67,6 +89,12 @@ impl Intake {
             assert_eq!(answer, Ok(self.size), "each message has the next sequence");
         }
     }
+}
+
+/// Bytes of a message: subject, headers and body.
+pub fn bytes_of(message: &Outgoing) -> u64 {
+    let headers: usize = message.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    (message.subject.len() + headers + message.body.len()) as u64
 }
 
 /// A link with the operator's key.

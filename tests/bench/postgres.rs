@@ -39,6 +39,10 @@ CREATE FUNCTION ingest(batch jsonb) RETURNS bigint LANGUAGE sql AS $$
     ON CONFLICT (kind, region) DO UPDATE SET amount = held.amount + excluded.amount, events = held.events + excluded.events
   )
   SELECT count(*) FROM fresh
+$$;
+CREATE FUNCTION report(batch jsonb) RETURNS bigint LANGUAGE sql AS $$
+  SELECT pg_notify('progress', '');
+  SELECT ingest(batch)
 $$;";
 
 /// A private cluster.
@@ -122,6 +126,46 @@ impl Postgres {
         });
         let rate = events as f64 / start.elapsed().as_secs_f64();
         fresh.map(|fresh| (rate, fresh)).map_err(|error| error.to_string())
+    }
+
+    /// Milliseconds from before a report is sent until another connection that listens is told of its commit, ascending; one
+    /// report at a time, a pause before each.
+    ///
+    /// # Errors
+    /// What PostgreSQL says.
+    pub fn notify(&self, reports: &[String], pause: Duration) -> Result<Vec<f64>, String> {
+        let connect = || Client::connect(&self.socket);
+        let run = || -> io::Result<Vec<f64>> {
+            let (mut listener, mut client) = (connect()?, connect()?);
+            listener.query("LISTEN progress")?;
+            client.prepare("SELECT report($1::jsonb)")?;
+            let mut times = Vec::with_capacity(reports.len());
+            for report in reports {
+                std::thread::sleep(pause);
+                let start = Instant::now();
+                std::thread::scope(|scope| {
+                    let told = scope.spawn(|| listener.notified().map(|()| start.elapsed()));
+                    client.ingest(report)?;
+                    let took = told.join().expect("the listener")?;
+                    times.push(took.as_secs_f64() * 1e3);
+                    io::Result::Ok(())
+                })?;
+            }
+            times.sort_unstable_by(f64::total_cmp);
+            Ok(times)
+        };
+        run().map_err(|error| error.to_string())
+    }
+
+    /// Makes an empty database; the folder its server's socket is in.
+    ///
+    /// # Errors
+    /// What PostgreSQL says.
+    pub fn database(&self, name: &str) -> Result<&Path, String> {
+        let made =
+            Client::connect(&self.socket).and_then(|mut client| client.query(&format!("CREATE DATABASE {name}")));
+        made.map_err(|error| error.to_string())?;
+        self.socket.parent().ok_or_else(|| "the socket is in no folder".to_owned())
     }
 
     /// Empties the tables, so that a second run finds what the first did.
@@ -230,16 +274,28 @@ impl Client {
         count.ok_or_else(|| io::Error::other("no count came back"))
     }
 
+    /// Waits for the next notification.
+    fn notified(&mut self) -> io::Result<()> {
+        while self.message_in()?.0 != b'A' {}
+        Ok(())
+    }
+
+    /// The next message: its tag and body.
+    fn message_in(&mut self) -> io::Result<(u8, Vec<u8>)> {
+        let mut head = [0; 5];
+        self.read.read_exact(&mut head)?;
+        let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
+        let mut body = vec![0; length.saturating_sub(4)];
+        self.read.read_exact(&mut body)?;
+        Ok((head[0], body))
+    }
+
     /// Reads until the server is ready again; the last row that came.
     fn until_ready(&mut self) -> io::Result<Vec<u8>> {
         let mut row = Vec::new();
         loop {
-            let mut head = [0; 5];
-            self.read.read_exact(&mut head)?;
-            let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
-            let mut body = vec![0; length.saturating_sub(4)];
-            self.read.read_exact(&mut body)?;
-            match head[0] {
+            let (tag, body) = self.message_in()?;
+            match tag {
                 b'E' => return Err(io::Error::other(String::from_utf8_lossy(&body).replace('\0', " "))),
                 b'D' => row = body,
                 b'Z' => return Ok(row),

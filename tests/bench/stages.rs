@@ -8,6 +8,8 @@ mod catalogue;
 mod facts;
 mod random;
 mod signer;
+#[allow(dead_code, reason = "other benches use the rest")]
+mod table;
 mod workload;
 
 use std::time::{Duration, Instant};
@@ -19,6 +21,7 @@ use jindo::log::Arrival;
 use jindo::log::entry::Entry;
 use jindo::projector::core::{Core, Ready, screen_all};
 use jindo::stream::Outgoing;
+use table::Table;
 use workload::Workload;
 
 /// Reports per commit.
@@ -28,10 +31,12 @@ const COMMIT: usize = 256;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
-    let events: u64 = std::env::var("JINDO_BENCH_EVENTS").map_or(300_000, |text| text.parse().expect("a number"));
+    let events = table::events(300_000);
+    let mut table = Table::of("stages");
     for batch in [1, 100] {
-        stages(if batch == 1 { events / 10 } else { events }, batch);
+        stages(if batch == 1 { events / 10 } else { events }, batch, &mut table);
     }
+    table.print();
 }
 
 fn arrival(sequence: u64, message: Outgoing) -> Arrival {
@@ -46,7 +51,7 @@ fn arrival(sequence: u64, message: Outgoing) -> Arrival {
     }
 }
 
-fn stages(events: u64, batch: u64) {
+fn stages(events: u64, batch: u64, table: &mut Table) {
     let folder = tempfile::tempdir().expect("a folder");
     let (founding, indicators) = catalogue::founding();
     let mut core = Core::open(&folder.path().join("log"), &folder.path().join("store"), &mut |_, _| {}).expect("open");
@@ -95,13 +100,12 @@ fn stages(events: u64, batch: u64) {
     let refused = core.reader().refused(0, 10).expect("refused");
     assert!(refused.is_empty(), "{refused:?}");
     let each = |took: Duration| took.as_secs_f64() * 1e6 / events as f64;
-    println!(
-        "batches of {batch}: {events} events, µs an event: entry {:.2}, screen {:.2}, commit {:.2} ({:.0} events/s)",
-        each(made),
-        each(screened),
-        each(committed),
-        1e6 / each(committed)
-    );
+    let what = if batch == 1 { "single reports".to_owned() } else { format!("reports of {batch}") };
+    let figure = format!("entry {:.2}, screen {:.2}, commit {:.2}", each(made), each(screened), each(committed));
+    table.say(&format!("µs of one core an event, {what}"), figure);
+    for (key, took) in [("entry", made), ("screen", screened), ("commit", committed)] {
+        table.value(&format!("stages.{batch}.{key}"), each(took));
+    }
     let start = Instant::now();
     core.close().expect("closed");
     println!("  close {:.0} ms", start.elapsed().as_secs_f64() * 1e3);
