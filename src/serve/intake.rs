@@ -20,12 +20,12 @@ use super::routes::{Answer, App, Asked, json, query_pairs};
 use super::views::EntryView;
 use super::{query, source::FaultView};
 use crate::catalogue::registry::Registry;
-use crate::event::envelope::{CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT};
+use crate::event::envelope::{self, CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT};
 use crate::event::subject::{Channel, Subject};
 use crate::limits::{BODY_BYTES_MAX, HTTP_BODY_TIMEOUT_MS, REPORTS_BURST, REPORTS_PER_S};
 use crate::log::entry::{HEADER_CONTENT_TYPE, HEADER_SIGNATURE};
 use crate::publish::OutboxError;
-use crate::publish::outbox::checked;
+use crate::publish::outbox::{checked, headed};
 use crate::sign::{Jws, hex};
 use crate::stream::{AppendError, Link, Outgoing, append};
 
@@ -152,8 +152,7 @@ fn one<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Proble
 /// Everything that is checked before a report is published: type, signature, key, claims, subject, resident numbers.
 fn check(headers: &HeaderMap, body: Bytes, registry: &Registry) -> Result<Checked, Problem> {
     let kind = one(headers, "content-type")?.unwrap_or_default();
-    let plain = kind.split(';').next().unwrap_or_default().trim();
-    if ![CONTENT_TYPE_EVENT, CONTENT_TYPE_BATCH].contains(&plain) {
+    if !envelope::is_known(kind) {
         return Err(Problem::media_type(&[CONTENT_TYPE_EVENT, CONTENT_TYPE_BATCH]));
     }
     let Some(signature) = one(headers, HEADER_SIGNATURE)? else {
@@ -182,7 +181,7 @@ fn check(headers: &HeaderMap, body: Bytes, registry: &Registry) -> Result<Checke
             format!("this key reports below ledger.report.{own}. only"),
         )));
     }
-    checked(&body).map_err(|error| match error {
+    headed(subject, kind).and_then(|()| checked(&body)).map_err(|error| match error {
         OutboxError::Personal { place } => Problem::personal(&place),
         OutboxError::TooLarge { .. } => Problem::too_large(BODY_BYTES_MAX),
         other => Problem::report(text(other.to_string(), other.to_string())),
