@@ -75,7 +75,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     witnesses: Option<PathBuf>,
     /// Address that reminders are sent to, signed with DIR/keys/webhook.secret
-    #[arg(long, env = "JINDO_WEBHOOK", value_name = "URL")]
+    #[arg(long, env = "JINDO_WEBHOOK", hide_env_values = true, value_name = "URL")]
     webhook: Option<String>,
     /// Also play simulated agencies; only in a new data folder
     #[arg(long)]

@@ -81,6 +81,12 @@ pub fn parse(content_type: &str, body: &[u8]) -> Result<Vec<Event>, EnvelopeFaul
     Ok(events)
 }
 
+/// Whether a content type is that of a report: no parameter but a `charset` of UTF-8, so that it says nothing else.
+#[must_use]
+pub fn is_known(content_type: &str) -> bool {
+    is_batch(content_type).is_ok()
+}
+
 /// Whether a content type says batch; only a `charset` of UTF-8 may follow it.
 fn is_batch(content_type: &str) -> Result<bool, Detail> {
     let fail = || {

@@ -54,6 +54,17 @@ pub enum OutboxError {
     /// CloudEvents JSON is UTF-8.
     #[error("the body is no UTF-8 text")]
     NotText,
+    /// What does not parse is refused by admission, and recorded for ever; nobody can tell what it carries.
+    #[error("the body is no JSON: correct it, nothing of it can be recorded")]
+    NotJson,
+    /// What is written beside a body cannot be withheld: it may hold what a report needs, and no more.
+    #[error("'{what}' is no {kind} that reports have: correct it")]
+    Header {
+        /// Content type or subject.
+        kind: &'static str,
+        /// What was given, shortened.
+        what: String,
+    },
     /// Too much waits already.
     #[error("{bytes} bytes of reports wait in outbox {dir} already: deliver them first")]
     Full {

@@ -28,7 +28,7 @@ pub use super::fault::OutboxError;
 use super::journal::{self, Chain, Line, encode, io};
 use super::receipts::Receipts;
 use crate::{
-    event::{Time, json, personal},
+    event::{Time, envelope, json, personal},
     limits::{BODY_BYTES_MAX, OUTBOX_JOURNAL_BYTES_MAX, OUTBOX_LOCK_WAIT_MS, OUTBOX_PENDING_BYTES_MAX},
     sign::{Claims, KeyPair, Seen, hex, sign},
     stream::Outgoing,
@@ -252,11 +252,13 @@ impl Outbox {
     /// Checks, signs and keeps the reports, all or none; they are on disk when this returns. Gives their numbers.
     ///
     /// # Errors
-    /// [`OutboxError::Personal`], [`OutboxError::TooLarge`], [`OutboxError::NotText`] before anything is signed;
+    /// [`OutboxError::Personal`], [`OutboxError::TooLarge`], [`OutboxError::NotText`], [`OutboxError::NotJson`],
+    /// [`OutboxError::Header`] before anything is signed;
     /// [`OutboxError::Full`], [`OutboxError::Io`], [`OutboxError::Broken`].
     pub fn enqueue(&mut self, drafts: &[Draft], reported: Time) -> Result<std::ops::RangeInclusive<u64>, OutboxError> {
         let mut bodies = Vec::with_capacity(drafts.len());
         for draft in drafts {
+            headed(&draft.subject, &draft.content_type)?;
             bodies.push(checked(&draft.body)?);
         }
         let bytes = self.pending_bytes + drafts.iter().map(|draft| draft.body.len()).sum::<usize>();
@@ -418,24 +420,35 @@ impl Outbox {
     }
 }
 
-/// A body that may be published: UTF-8, not too large, without a resident registration number.
+/// A body that may be published: JSON in UTF-8, not too large, without a resident registration number.
 ///
 /// # Errors
-/// [`OutboxError::TooLarge`], [`OutboxError::NotText`], [`OutboxError::Personal`].
+/// [`OutboxError::TooLarge`], [`OutboxError::NotText`], [`OutboxError::NotJson`], [`OutboxError::Personal`].
 pub fn checked(body: &[u8]) -> Result<String, OutboxError> {
     if body.len() > BODY_BYTES_MAX {
         return Err(OutboxError::TooLarge { bytes: body.len() });
     }
     let text = std::str::from_utf8(body).map_err(|_| OutboxError::NotText)?;
-    // Text, not the tree alone: what does not parse is refused by admission, and recorded for ever.
-    let place = match json::parse(body) {
-        Ok(tree) => personal::find(&tree).map(|pointer| format!(" at {pointer}")),
-        Err(_) => personal::carries(text).then(String::new),
-    };
-    match place {
-        Some(place) => Err(OutboxError::Personal { place }),
-        None => Ok(text.to_owned()),
+    match json::parse(body) {
+        Ok(tree) => match personal::find(&tree) {
+            Some(pointer) => Err(OutboxError::Personal { place: format!(" at {pointer}") }),
+            None => Ok(text.to_owned()),
+        },
+        Err(_) if personal::carries(text) => Err(OutboxError::Personal { place: String::new() }),
+        Err(_) => Err(OutboxError::NotJson),
     }
+}
+
+/// Subject and content type that may be published: those lines of an entry cannot be withheld.
+///
+/// # Errors
+/// [`OutboxError::Header`].
+pub fn headed(subject: &str, content_type: &str) -> Result<(), OutboxError> {
+    let wrong = |kind, text: &str| Err(OutboxError::Header { kind, what: text.chars().take(40).collect() });
+    if !envelope::is_known(content_type) {
+        return wrong("content type", content_type);
+    }
+    if personal::in_name(subject) { wrong("subject", subject) } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -151,6 +151,21 @@ fn what_must_not_leave_is_not_signed() {
     };
     check(&mut outbox, r#"{"data":{"remark":"주민번호 900101-1234568"}}"#.as_bytes(), "at /data/remark");
     check(&mut outbox, br#"{"data": 900101-1234568"#, "resident registration number");
+    check(&mut outbox, br#"{"data":{"remark":"900101\u002d1234568"},"data":1}"#, "no JSON");
+    check(&mut outbox, b"garbage", "no JSON");
+    let headed = |subject: &str, content_type: &str| {
+        let (subject, content_type) = (subject.to_owned(), content_type.to_owned());
+        Draft { subject, content_type, ..draft("") }
+    };
+    for (subject, content_type) in [
+        ("ledger.report.keco.charger.installed.v1", "application/cloudevents+json; note=900101-1234568"),
+        ("ledger.report.keco.charger.installed.v1", "text/plain"),
+        ("ledger.report.keco.p900101-1234568.v1", "application/cloudevents+json"),
+        ("ledger.report.keco.x900101.1234568.v1", "application/cloudevents+json; charset=utf-8"),
+    ] {
+        let error = outbox.enqueue(&[draft("fine"), headed(subject, content_type)], Time::now()).unwrap_err();
+        assert!(matches!(error, OutboxError::Header { .. }) && outbox.is_empty(), "{error}");
+    }
     check(&mut outbox, b"\xff", "UTF-8");
     check(&mut outbox, &vec![b' '; BODY_BYTES_MAX + 1], "split it");
     assert_eq!(outbox.enqueue(&[draft("a")], Time::now()).unwrap(), 1..=1);

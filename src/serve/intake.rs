@@ -22,12 +22,12 @@ use super::{query, source::FaultView};
 use crate::admit::reason::Reason;
 use crate::catalogue::registry::Registry;
 use crate::event::Text;
-use crate::event::envelope::{CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT};
+use crate::event::envelope::{self, CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT};
 use crate::event::subject::{Channel, Subject};
 use crate::limits::{BODY_BYTES_MAX, HTTP_BODY_TIMEOUT_MS, REPORTS_BURST, REPORTS_PER_S};
 use crate::log::entry::{HEADER_CONTENT_TYPE, HEADER_SIGNATURE};
 use crate::publish::OutboxError;
-use crate::publish::outbox::checked;
+use crate::publish::outbox::{checked, headed};
 use crate::sign::{ClaimFault, Jws, hex};
 use crate::stream::{AppendError, Link, Outgoing, append};
 
@@ -158,8 +158,7 @@ fn one<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Proble
 /// Everything that is checked before a report is published: type, signature, key, claims, subject, resident numbers.
 fn check(headers: &HeaderMap, body: Bytes, registry: &Registry) -> Result<Checked, Problem> {
     let kind = one(headers, "content-type")?.unwrap_or_default();
-    let plain = kind.split(';').next().unwrap_or_default().trim();
-    if ![CONTENT_TYPE_EVENT, CONTENT_TYPE_BATCH].contains(&plain) {
+    if !envelope::is_known(kind) {
         return Err(Problem::media_type(&[CONTENT_TYPE_EVENT, CONTENT_TYPE_BATCH]));
     }
     let Some(signature) = one(headers, HEADER_SIGNATURE)? else {
@@ -193,7 +192,7 @@ fn check(headers: &HeaderMap, body: Bytes, registry: &Registry) -> Result<Checke
         );
         return Err(Problem::mismatch(why, Reason::SubjectForeign.advice()));
     }
-    checked(&body).map_err(|error| match error {
+    headed(subject, kind).and_then(|()| checked(&body)).map_err(|error| match error {
         OutboxError::Personal { place } => Problem::personal(&place),
         OutboxError::TooLarge { .. } => Problem::too_large(BODY_BYTES_MAX),
         other => Problem::report(text("본문은 UTF-8로 된 CloudEvents JSON이어야 합니다", other.to_string())),

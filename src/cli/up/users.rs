@@ -5,9 +5,12 @@
 //! own, a key stands once, and each agency has so many.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
 
 use crate::catalogue::registry::Registry;
-use crate::limits::NATS_KEYS_PER_AGENCY_MAX;
+use crate::limits::{NATS_KEYS_PER_AGENCY_MAX, NATS_RELOAD_MS};
 use crate::projector::Shared;
 use crate::stream::config::AgencyUser;
 use crate::stream::server::Server;
@@ -40,25 +43,47 @@ impl Users {
         users
     }
 
-    /// Has the server, which knows `told`, follow the registry; ends never. Told only what changed: a reload cuts off who is
-    /// just connecting.
+    /// Has the server, which knows `told`, follow the registry; ends never. Told only what changed, and that in its time: a
+    /// reload cuts off who is just connecting.
     pub async fn follow(&self, server: &Server, mut told: Vec<AgencyUser>, shared: &Shared) {
-        let mut sizes = shared.sizes();
+        let (mut sizes, mut last) = (shared.sizes(), None::<Instant>);
         loop {
             sizes.mark_unchanged();
-            let now = self.of(&shared.registry());
-            if told != now {
+            let registry = shared.registry();
+            let now = self.of(&registry);
+            let passed = last.map_or(Duration::MAX, |last| last.elapsed());
+            let wait = (told != now).then(|| gap(&told, &registry).saturating_sub(passed));
+            if wait == Some(Duration::ZERO) {
+                last = Some(Instant::now());
                 let users = now.clone();
                 match server.reload(move |config| config.agencies = users) {
                     Ok(()) => told = now,
                     Err(error) => tracing::warn!(%error, "nats-server does not know the newest keys yet"),
                 }
             }
-            if sizes.changed().await.is_err() {
-                std::future::pending::<()>().await;
+            let due = async {
+                match wait.filter(|wait| !wait.is_zero()) {
+                    Some(wait) => sleep(wait).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                changed = sizes.changed() => if changed.is_err() { std::future::pending::<()>().await },
+                () = due => {}
             }
         }
     }
+}
+
+/// Least time since the last reload before the next: short where a key that the server knows no longer stands, or is another
+/// agency's; long where keys are added, which an agency does as often as it likes.
+fn gap(told: &[AgencyUser], registry: &Registry) -> Duration {
+    let (added, revoked) = NATS_RELOAD_MS;
+    let fell = |user: &AgencyUser| {
+        let state = registry.keys.get(user.key.as_str());
+        state.is_some_and(|state| state.revoked.is_some() || *state.agency != *user.agency)
+    };
+    Duration::from_millis(if told.iter().any(fell) { revoked } else { added })
 }
 
 /// Keys that stand, with the entry that added each, by agency.
@@ -106,5 +131,26 @@ mod tests {
         let kotra: Vec<_> = users.of(&registry).into_iter().filter(|user| user.agency == "kotra").collect();
         assert_eq!(kotra.len(), NATS_KEYS_PER_AGENCY_MAX);
         assert_eq!(kotra.last().map(|user| user.key.as_str()), Some("KEY127"));
+    }
+
+    #[test]
+    fn revocations_are_told_at_once_and_additions_in_their_time() {
+        let (added, revoked) = (Duration::from_millis(NATS_RELOAD_MS.0), Duration::from_millis(NATS_RELOAD_MS.1));
+        let users = Users { own: Vec::new(), kept: Vec::new() };
+        let mut registry = Registry::default();
+        for number in 0..NATS_KEYS_PER_AGENCY_MAX {
+            registry.keys.insert(format!("KEY{number:03}").into(), state("kotra", number as u64, None));
+        }
+        let told = users.of(&registry);
+        // The newest key takes the place of the oldest: nobody revoked that.
+        registry.keys.insert("NEW".into(), state("kotra", 100, None));
+        assert_ne!(users.of(&registry), told);
+        assert_eq!(gap(&told, &registry), added);
+        registry.keys.insert("KEY007".into(), state("kotra", 7, Some(101)));
+        assert_eq!(gap(&told, &registry), revoked);
+        let told = users.of(&registry);
+        assert_eq!(gap(&told, &registry), added);
+        registry.keys.insert("KEY008".into(), state("kita", 8, None));
+        assert_eq!(gap(&told, &registry), revoked);
     }
 }

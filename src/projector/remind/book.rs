@@ -30,6 +30,8 @@ pub struct Book {
     told: HashSet<String>,
     delivered: HashSet<String>,
     reminders: Vec<Reminder>,
+    /// The first that was not delivered: those before it were.
+    first: usize,
     /// Entries looked at; `None` in a new book.
     pub size: Option<u64>,
 }
@@ -46,7 +48,7 @@ impl Book {
         let whole = text.rfind('\n').map_or(0, |end| end + 1);
         file.set_len(whole as u64)?;
         let (told, delivered) = (HashSet::new(), HashSet::new());
-        let mut book = Book { file, told, delivered, reminders: Vec::new(), size: None };
+        let mut book = Book { file, told, delivered, reminders: Vec::new(), first: 0, size: None };
         for line in text[..whole].lines() {
             let line = serde_json::from_str(line).map_err(|error| {
                 let path = path.display();
@@ -60,7 +62,11 @@ impl Book {
     fn take(&mut self, line: Line) {
         match line {
             Line::Size(size) => self.size = Some(size),
-            Line::Delivered(id) => drop(self.delivered.insert(id)),
+            Line::Delivered(id) => {
+                self.delivered.insert(id);
+                let is_done = |reminder: &Reminder| self.delivered.contains(&reminder.id);
+                self.first += self.reminders.iter().skip(self.first).take_while(|reminder| is_done(reminder)).count();
+            }
             Line::Reminder(reminder) => {
                 self.told.insert(reminder.id.clone());
                 self.reminders.push(reminder);
@@ -98,7 +104,7 @@ impl Book {
         Ok(added)
     }
 
-    /// The webhook took it.
+    /// The webhook took it, or it was given up on.
     ///
     /// # Errors
     /// The system's.
@@ -109,7 +115,7 @@ impl Book {
     /// The next one to deliver.
     #[must_use]
     pub fn undelivered(&self) -> Option<&Reminder> {
-        self.reminders.iter().find(|reminder| !self.delivered.contains(&reminder.id))
+        self.reminders.get(self.first)
     }
 
     /// The newest, oldest of them first.

@@ -1,6 +1,7 @@
 //! Which reminders an indicator or an entry gives. Pure: figures and a day in, reminders out; the same again give the same ids.
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::event::about::Disputed;
 use crate::event::envelope;
@@ -110,9 +111,14 @@ fn status_of<'a>(view: &'a IndicatorView, target: &TargetView) -> Option<&'a Sta
     }
 }
 
-/// That of an entry, if it gives one: a refused report, or one that disputes another.
+/// That of an entry, if it gives one: a refused report, or one that disputes another. `indicator_of` says what the report of an
+/// agency with an event id is about.
 #[must_use]
-pub fn of_entry(entry: &Entry, simulated: bool) -> Option<Reminder> {
+pub fn of_entry(
+    entry: &Entry,
+    simulated: bool,
+    indicator_of: &dyn Fn(&str, &Uuid) -> Option<String>,
+) -> Option<Reminder> {
     let subject = Subject::parse(entry.subject.text()?).ok()?;
     let day = entry.recorded.day();
     let index = entry.index;
@@ -140,9 +146,13 @@ pub fn of_entry(entry: &Entry, simulated: bool) -> Option<Reminder> {
             let events = envelope::parse(entry.content_type.as_ref()?.text()?, entry.body.bytes()?).ok()?;
             let disputed: Disputed = serde_json::from_value(events.into_iter().next()?.data).ok()?;
             let (by, of) = (&subject.agency, &disputed.agency);
-            let ko = format!("{by}이(가) {of}의 보고에 이의를 제기했습니다 ({index}번 항목).");
-            let en = format!("{by} disputes a report of {of} (entry {index}).");
-            Some(make(format!("disputed.{index}"), "disputed", of, Text { ko, en }))
+            let indicator = indicator_of(of, &disputed.disputes);
+            let about = indicator.as_deref().unwrap_or_default();
+            // A day and an indicator: who disputes ten thousand reports leaves room for the reminders of others.
+            let id = format!("disputed.{by}.{of}.{about}.{day}");
+            let ko = format!("{by}이(가) {of}의 보고에 이의를 제기했습니다 ({index}번 항목, 이날 처음).");
+            let en = format!("{by} disputes a report of {of} (entry {index}, the first of that day).");
+            Some(Reminder { indicator: indicator.clone(), ..make(id, "disputed", of, Text { ko, en }) })
         }
         _ => None,
     }

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
+use uuid::Uuid;
 
 use self::book::Book;
 pub use self::due::Reminder;
@@ -22,7 +23,7 @@ use self::webhook::{Called, Webhook, pause};
 use super::halt::Halt;
 use super::shared::Shared;
 use crate::event::Time;
-use crate::limits::{REMIND_EVERY_MS, REMIND_LOOK_MS};
+use crate::limits::{REMIND_EVERY_MS, REMIND_LOOK_MS, WEBHOOK_REFUSALS_MAX};
 use crate::log::entry::Entry;
 
 /// Reminds until it is aborted. `file` is the book; without a webhook reminders are listed only.
@@ -69,7 +70,13 @@ async fn look(shared: Shared, book: Arc<Mutex<Book>>, fresh: Arc<Notify>) {
 fn look_once(shared: &Shared, book: &Mutex<Book>) -> Result<usize, String> {
     let (size, mut reminders) =
         of_figures(shared).inspect_err(|halt| shared.doubt(halt)).map_err(|halt| halt.to_string())?;
-    let simulated = shared.registry().simulated;
+    let (reader, registry) = (shared.reader(), shared.registry());
+    let simulated = registry.simulated;
+    let indicator_of = |agency: &str, id: &Uuid| {
+        let (_, record) = reader.record_by_id(agency, id).ok()??;
+        let state = record.effects.iter().find_map(|effect| registry.indicator(effect.indicator))?;
+        Some(state.definition().id.clone())
+    };
     // A book begun beside a ledger that has entries begins with those to come.
     let from = book.lock().unwrap_or_else(PoisonError::into_inner).size.unwrap_or(size);
     for item in shared.log().iter(from) {
@@ -78,7 +85,7 @@ fn look_once(shared: &Shared, book: &Mutex<Book>) -> Result<usize, String> {
             break;
         }
         let entry = Entry::parse(&text).map_err(|fault| format!("entry {index}: {fault}"))?;
-        reminders.extend(due::of_entry(&entry, simulated));
+        reminders.extend(due::of_entry(&entry, simulated, &indicator_of));
     }
     let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
     let added = book.add(reminders, size).map_err(|error| error.to_string())?;
@@ -96,9 +103,50 @@ fn of_figures(shared: &Shared) -> Result<(u64, Vec<Reminder>), Halt> {
     Ok((now.moment.size, view.indicators.iter().flat_map(of).collect()))
 }
 
+/// What to do after a call.
+#[derive(Debug, PartialEq, Eq)]
+enum Then {
+    /// It is done with: on to the next one.
+    Next,
+    /// The same again, after a pause.
+    Again(Duration),
+    /// Nothing any more.
+    End,
+}
+
+/// Calls that failed in a row, and those that refused this reminder.
+#[derive(Debug, Default)]
+struct Failures {
+    all: u32,
+    refusals: u32,
+}
+
+impl Failures {
+    /// A reminder that the receiver refuses again and again holds up no other. The pause grows all the same: one who refuses
+    /// everything has hours to be put right before much is given up.
+    fn after(&mut self, called: &Called) -> Then {
+        match called {
+            Called::Taken => {
+                *self = Failures::default();
+                return Then::Next;
+            }
+            Called::Gone => return Then::End,
+            Called::Refused(_) => self.refusals += 1,
+            Called::Later(_) => {}
+        }
+        let pause = pause(self.all);
+        self.all += 1;
+        if self.refusals >= WEBHOOK_REFUSALS_MAX {
+            self.refusals = 0;
+            return Then::Next;
+        }
+        Then::Again(pause)
+    }
+}
+
 /// One after the other, in the order in which they arose; a webhook that fails is tried again, ever later.
 async fn deliver(book: Arc<Mutex<Book>>, webhook: Arc<Webhook>, fresh: Arc<Notify>) {
-    let mut failures = 0;
+    let mut failures = Failures::default();
     loop {
         let next = book.lock().unwrap_or_else(PoisonError::into_inner).undelivered().cloned();
         let Some(reminder) = next else {
@@ -107,24 +155,26 @@ async fn deliver(book: Arc<Mutex<Book>>, webhook: Arc<Webhook>, fresh: Arc<Notif
         };
         let (calling, id) = (webhook.clone(), reminder.id.clone());
         let Ok(called) = tokio::task::spawn_blocking(move || calling.call(&reminder)).await else { return };
-        match called {
-            Called::Taken => {
-                failures = 0;
+        let first = failures.all == 0;
+        match (failures.after(&called), called) {
+            (Then::Next, called) => {
+                if let Called::Refused(why) = called {
+                    tracing::warn!(why, id, "the webhook refuses a reminder; it is given up, see /v1/reminders");
+                }
                 if let Err(error) = book.lock().unwrap_or_else(PoisonError::into_inner).delivered(&id) {
                     tracing::warn!(%error, "a delivered reminder could not be noted; it may come twice");
                     return;
                 }
             }
-            Called::Gone => {
-                tracing::warn!("the webhook is gone (410): no reminder is sent any more");
-                return;
-            }
-            Called::Later(why) => {
-                if failures == 0 {
+            (Then::Again(pause), Called::Later(why) | Called::Refused(why)) => {
+                if first {
                     tracing::warn!(why, id, "the webhook takes no reminder; it is tried again");
                 }
-                sleep(pause(failures)).await;
-                failures += 1;
+                sleep(pause).await;
+            }
+            _ => {
+                tracing::warn!("the webhook is gone (410): no reminder is sent any more");
+                return;
             }
         }
     }

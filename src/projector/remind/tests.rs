@@ -88,6 +88,38 @@ fn each_is_told_once_whatever_happens_to_the_book() {
     assert!(told.contains("remove it"), "{told}");
 }
 
+#[test]
+fn one_that_is_refused_holds_up_no_other() {
+    let (mut failures, refused) = (Failures::default(), Called::Refused("400".into()));
+    for tried in 1..WEBHOOK_REFUSALS_MAX {
+        assert_eq!(failures.after(&refused), Then::Again(pause(tried - 1)));
+    }
+    assert_eq!(failures.after(&refused), Then::Next);
+    // Where everything is refused the pauses go on growing.
+    assert_eq!(failures.after(&refused), Then::Again(pause(WEBHOOK_REFUSALS_MAX)));
+    assert_eq!(failures.after(&Called::Taken), Then::Next);
+    for tried in 0..20 {
+        assert_eq!(failures.after(&Called::Later("503".into())), Then::Again(pause(tried)));
+    }
+    assert_eq!(failures.after(&Called::Gone), Then::End);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("reminders");
+    let mut book = Book::open(&path).unwrap();
+    let of = |day: &str| of_indicator(&view("behind", Some("2026-12-31"), None), Day::parse(day).unwrap(), false);
+    book.add(["2026-12-10", "2026-12-17", "2026-12-24"].map(of).concat(), 7).unwrap();
+    let ids: Vec<String> = book.newest().into_iter().map(|reminder| reminder.id).collect();
+    let next = |book: &Book| book.undelivered().map(|reminder| reminder.id.clone());
+    book.delivered(&ids[1]).unwrap();
+    assert_eq!(next(&book).as_ref(), Some(&ids[0]));
+    book.delivered(&ids[0]).unwrap();
+    assert_eq!(next(&book).as_ref(), Some(&ids[2]));
+    drop(book);
+    let mut book = Book::open(&path).unwrap();
+    assert_eq!(next(&book).as_ref(), Some(&ids[2]));
+    book.delivered(&ids[2]).unwrap();
+    assert_eq!(next(&book), None);
+}
+
 /// Answers with these statuses, one connection each; what was sent.
 fn receiver(statuses: &[u16]) -> (String, std::thread::JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -128,7 +160,7 @@ fn a_webhook_is_signed_as_the_standard_says() {
     let secret = folder.path().join("webhook.secret");
     // The example of the Standard Webhooks specification.
     std::fs::write(&secret, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n").unwrap();
-    let (url, served) = receiver(&[500, 204, 410]);
+    let (url, served) = receiver(&[500, 204, 410, 429, 302, 400]);
     let webhook = Webhook::new(&url, &secret).unwrap();
     assert_eq!(
         webhook.signature("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, "{\"test\": 2432232314}"),
@@ -139,6 +171,10 @@ fn a_webhook_is_signed_as_the_standard_says() {
     assert!(matches!(webhook.call(&reminder), Called::Later(why) if why.contains("500")));
     assert_eq!(webhook.call(&reminder), Called::Taken);
     assert_eq!(webhook.call(&reminder), Called::Gone);
+    for _ in 0..2 {
+        assert!(matches!(webhook.call(&reminder), Called::Later(_)));
+    }
+    assert!(matches!(webhook.call(&reminder), Called::Refused(why) if why.contains("400")));
     for text in served.join().unwrap() {
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(&format!("{name}: "))).unwrap();
@@ -153,6 +189,11 @@ fn a_webhook_is_signed_as_the_standard_says() {
     for (url, why) in [("ftp://x/", "https://"), ("nothing", "host"), ("http:///x", "address")] {
         let told = Webhook::new(url, &secret).err().unwrap();
         assert!(told.contains(why), "{told}");
+    }
+    // Addresses of webhooks carry secrets: no error repeats them.
+    for url in ["ftp://me:pass-1@x.example/path-2?token=3", "https//x.example/path-2", "pass-1", "ht tp://pass-1"] {
+        let told = Webhook::new(url, &secret).err().unwrap();
+        assert!(!told.contains("pass-1") && !told.contains("path-2") && !told.contains("token"), "{told}");
     }
     std::fs::write(&secret, "whsec_AAAA\n").unwrap();
     assert!(Webhook::new(&url, &secret).err().unwrap().contains("24 bytes"));

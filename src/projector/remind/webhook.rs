@@ -35,6 +35,8 @@ pub enum Called {
     Taken,
     /// Not now: tried again.
     Later(String),
+    /// Not this one: 4xx, but those that are about the moment (408, 425, 429).
+    Refused(String),
     /// Never again: 410.
     Gone,
 }
@@ -45,10 +47,15 @@ impl Webhook {
     /// # Errors
     /// An address that is none, a secret that cannot be read.
     pub fn new(url: &str, secret: &Path) -> Result<Self, String> {
-        let parsed: ureq::http::Uri = url.parse().map_err(|error| format!("'{url}' is no address: {error}"))?;
+        // What the address says beyond its host may be a secret: it is repeated nowhere.
+        let parsed: ureq::http::Uri = url.parse().map_err(|error| format!("what is given is no address: {error}"))?;
         if !matches!(parsed.scheme_str(), Some("http" | "https")) || parsed.host().is_none_or(str::is_empty) {
+            let given = match (parsed.scheme_str(), parsed.host()) {
+                (Some(scheme), Some(host)) => format!("'{scheme}://{host}'"),
+                _ => "what is given".to_owned(),
+            };
             return Err(format!(
-                "'{url}' is no address of a webhook: it begins with https:// or http:// and has a host"
+                "{given} is no address of a webhook: it begins with https:// or http:// and has a host"
             ));
         }
         let secret = read_or_make(secret)?;
@@ -84,7 +91,11 @@ impl Webhook {
         match sent {
             Ok(answer) if answer.status().is_success() => Called::Taken,
             Ok(answer) if answer.status().as_u16() == 410 => Called::Gone,
-            Ok(answer) => Called::Later(format!("it answers {}", answer.status())),
+            Ok(answer) => {
+                let (status, why) = (answer.status(), format!("it answers {}", answer.status()));
+                let of_the_moment = matches!(status.as_u16(), 408 | 425 | 429) || !status.is_client_error();
+                if of_the_moment { Called::Later(why) } else { Called::Refused(why) }
+            }
             Err(error) => Called::Later(error.to_string()),
         }
     }

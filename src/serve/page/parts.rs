@@ -80,9 +80,10 @@ fn verification(view: &IndicatorView, lang: Lang) -> Option<String> {
     }
 }
 
-/// A text of an agency or a source, in whatever language it is.
+/// A text of an agency or a source, in whatever language it is; what would turn the text around it stands there as a number.
 #[must_use]
 pub fn remark(text: &str, lang: Lang) -> Markup {
+    let text = &super::entry::harmless(text);
     html! {
         @if lang == Lang::En && words::is_korean(text) { span lang="ko" { (text) } } @else { (text) }
     }
@@ -98,4 +99,15 @@ pub fn entry(index: u64, visit: &Visit) -> Markup {
 #[must_use]
 pub fn time(time: Time, lang: Lang) -> Markup {
     html! { time.num datetime=(time) { (words::moment(time, lang)) } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remark_turns_nothing_around() {
+        let shown = remark("12 <b>\u{202e}met\u{2066}", Lang::En).into_string();
+        assert_eq!(shown, "12 &lt;b&gt;\\u{202e}met\\u{2066}");
+    }
 }
