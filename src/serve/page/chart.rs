@@ -272,7 +272,11 @@ impl<'a> Chart<'a> {
             @for (day, value) in due {
                 circle.c-due cx=(percent(self.scale.x(day))) cy=(self.scale.y(value) * HEIGHT / 1_000) r="4" {}
             }
-            @if let Some(value) = last {
+            @if self.view.path.starts_with("period/") {
+                @for (day, value) in self.view.points.iter().filter_map(|point| Some((point.day, point.value?))) {
+                    circle.c-end cx=(percent(self.scale.x(day))) cy=(self.scale.y(value) * HEIGHT / 1_000) r="4.5" {}
+                }
+            } @else if let Some(value) = last {
                 circle.c-end cx=(percent(self.scale.x(self.view.as_of))) cy=(self.scale.y(value) * HEIGHT / 1_000) r="4" {}
             }
         }

@@ -127,7 +127,11 @@ fn facts(view: &IndicatorView, visit: &Visit) -> Markup {
     let figure = &view.figure;
     html! {
         dl.facts {
-            div { dt { (lang.pick("보고된 값", "Reported")) } dd { (said(figure, lang)) " " (explain(view, "", visit)) } }
+            div { dt { (lang.pick("보고된 값", "Reported")) } dd {
+                (said(figure, lang))
+                @if let Some(period) = card::period(view, view.target()) { " (" (period) ")" }
+                " " (explain(view, "", visit))
+            } }
             @if view.fold != FoldKind::Narrative {
                 div { dt { (lang.pick("제3자 확인", "Verified")) } dd {
                     @match figure.verified.filter(|verified| *verified > Amount::ZERO) {

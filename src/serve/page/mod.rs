@@ -157,7 +157,7 @@ fn answer(status: StatusCode, page: Markup) -> Response {
 
 /// An address where nothing is, for people.
 pub fn nowhere(uri: &Uri, headers: &HeaderMap) -> Response {
-    let visit = match Visit::read("/", None, headers) {
+    let visit = match Visit::read(uri.path(), uri.query(), headers) {
         Ok(visit) | Err((visit, _)) => visit,
     };
     let shown: String = uri.path().chars().take(80).collect();

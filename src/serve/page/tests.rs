@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::*;
+use crate::event::lang::Lang;
 use crate::event::{Day, Text};
 use crate::projector::changes::{Changes, Mark};
 use crate::projector::receipts::Name;
@@ -18,7 +19,7 @@ use crate::serve::log::Content;
 use crate::serve::scans::{Scans, Stop};
 use crate::serve::source::{AskEntries, Health, RecordsView, RefusedPage, SourceError};
 use crate::serve::views::{AgenciesView, EntriesPage, EntryView, EventsView, SeriesView};
-use crate::store::progress::view::{AgencyView, IndicatorsView};
+use crate::store::progress::view::{AgencyView, IndicatorsView, TargetView};
 
 /// What an agency may write wherever it may write.
 const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;\u{202e}";
@@ -337,4 +338,31 @@ async fn assets_are_kept_under_their_digest() {
     let (status, answer) = open(false, "/assets/0/page.css").await;
     assert_eq!((status, answer.headers()[header::CACHE_CONTROL].to_str().unwrap()), (200, "no-cache"));
     assert_eq!(open(false, "/assets/0/..%2Fpage.css").await.0, 404);
+}
+
+/// Found by a newcomer: what was said of 2025 was drawn all across 2026 and called today's value.
+#[test]
+fn a_line_of_periods_says_which_one_it_is_of() {
+    let mut view = indicator();
+    let (said, known): (_, Value) = (json!("USD 700bn"), json!("700000000000"));
+    let mut period = figure(known);
+    period["text"] = json!({ "ko": said, "en": said });
+    view.fold = crate::catalogue::indicator::FoldKind::Latest;
+    view.periods = read(json!([{ "period": "2025", "figure": period, "status": null }]));
+    view.figure_period = Some("2025".to_owned());
+    view.as_of = Day::parse("2026-11-24").unwrap();
+    for (period, said) in
+        [("2026", "Nothing reported as of 24 Nov 2026, for 2026."), ("2025", "USD 700bn as of 24 Nov 2026, for 2025")]
+    {
+        let mut wanted: TargetView = read(target());
+        wanted.period = Some(period.to_owned());
+        view.targets = vec![wanted.clone()];
+        let line = SeriesView { targets: vec![wanted], as_of: view.as_of, ..series() };
+        let line = indicator::drawn(line, &view);
+        let days: Vec<String> = line.points.iter().map(|point| point.day.to_string()).collect();
+        assert_eq!(days, ["2025-12-31", "2026-01-01"], "it ends with its period");
+        assert_eq!(line.points[1].value, None);
+        let chart = chart::Chart::of(&line, Lang::En).said();
+        assert!(chart.starts_with(said), "{chart}");
+    }
 }

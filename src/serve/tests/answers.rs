@@ -92,3 +92,21 @@ async fn what_waits_for_clients_who_do_not_read_is_bounded() {
     assert_eq!(status, 200);
     server.end().await;
 }
+
+#[tokio::test]
+async fn people_get_a_page_where_nothing_is_and_programs_a_problem() {
+    let server = start(config()).await;
+    let (status, headers, body) =
+        raw(&server, "GET /nothing/%3Cb%3E?lang=ko HTTP/1.1\r\nAccept: text/html,*/*;q=0.8").await;
+    let text = String::from_utf8(body).unwrap();
+    assert!(
+        status == 404 && headers.contains("text/html") && text.contains("lang=\"ko\""),
+        "{status} {headers} {text}"
+    );
+    assert!(text.contains("/nothing/") && !text.contains("<b>"), "{text}");
+    for head in ["GET /nothing/here HTTP/1.1", "GET /v1/nothing HTTP/1.1\r\nAccept: text/html"] {
+        let (status, headers, _) = raw(&server, head).await;
+        assert!(status == 404 && headers.contains("problem+json"), "{status} {headers}");
+    }
+    server.end().await;
+}
