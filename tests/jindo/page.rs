@@ -291,7 +291,11 @@ fn axe_finds_nothing_on_any_page_in_either_language_and_theme() {
     let browser = Browser::start();
     browser.screen(1280, 900);
     let axe = axe();
-    for path in PAGES.iter().copied().chain(["/?as_of=2026-05-03", "/?as_of=never", "/indicators/none"]) {
+    let events = ledger.get("/v1/indicators/ev-chargers/events").1;
+    let record = format!("/records/{}", events["events"][0]["id"].as_str().unwrap());
+    let more = ["/?as_of=2026-05-03", "/?as_of=never", "/indicators/none", "/nothing/here", &record];
+    let parts = ["/indicators/ev-chargers/events?path=part/fast", "/indicators/ev-chargers/events?path=region/11"];
+    for path in PAGES.iter().copied().chain(more).chain(parts) {
         for (lang, theme) in [("ko", "light"), ("ko", "dark"), ("en", "light"), ("en", "dark")] {
             browser.open(&format!("{}{}", ledger.http, with(path, &format!("lang={lang}&theme={theme}"))));
             browser.run(&axe);

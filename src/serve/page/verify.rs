@@ -74,8 +74,8 @@ fn checkpoint(proof: &Proof, lang: Lang) -> Markup {
         section {
             h2 { (lang.pick("체크포인트", "Checkpoint")) }
             p.prose { (lang.pick(
-                "이 세 줄이 그 앞의 모든 기록을 묶습니다. 볼 때마다 보관해 두면 나중에 바뀐 것이 드러납니다.",
-                "These three lines bind everything before them. Keep one of each visit: what changes later shows.",
+                "이 체크포인트가 그 앞의 모든 기록을 묶습니다. 볼 때마다 보관해 두면 나중에 바뀐 것이 드러납니다.",
+                "This checkpoint binds everything before it. Keep one of each visit: what changes later shows.",
             )) }
             pre tabindex="0" aria-label=(lang.pick("체크포인트", "Checkpoint")) { (text) }
             p { a href="/log/checkpoint" { "log/checkpoint" } @if proof.vkey.is_some() { " · " a href="/log/vkey" { "log/vkey" } } }
