@@ -190,10 +190,16 @@ fn everything_is_there_without_a_script_on_a_phone_and_by_keyboard() {
     browser.screen(1280, 800);
 
     // By keyboard: the skip link comes first and leads into the content, links work with Enter.
-    browser.open(&format!("{}/?lang=en", ledger.http));
     let focused = "return document.activeElement.textContent.trim()";
-    browser.press(&[TAB]);
-    assert_eq!(browser.run(focused), "Skip to content");
+    until("the skip link comes first", || {
+        browser.open(&format!("{}/?lang=en", ledger.http));
+        browser.press(&[TAB]);
+        // A busy browser may drop a key pressed while it draws: then nothing has the focus, and it is pressed on a fresh page.
+        let first = browser
+            .run("return document.activeElement === document.body ? '' : document.activeElement.textContent.trim()");
+        assert!(["", "Skip to content"].contains(&first.as_str().unwrap()), "{first} comes before the skip link");
+        (first == "Skip to content").then_some(())
+    });
     browser.press(&[ENTER]);
     until("the skip link leads on", || (browser.run("return document.activeElement.id") == "main").then_some(()));
     browser.press(&[TAB]);
