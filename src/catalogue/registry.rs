@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::indicator::Indicator;
 use crate::event::governance::{AgencyRegistered, BodyWithheld, RegionRegistered, SourceInterpreted, TargetSet};
 use crate::event::schema::Schema;
-use crate::event::{Day, Time};
+use crate::event::{Day, Text, Time};
 
 /// Newest rules version this binary knows; it halts at a later one.
 pub const RULES_KNOWN: u32 = 1;
@@ -244,6 +244,13 @@ impl Registry {
     #[must_use]
     pub fn kind(&self, number: u16) -> &str {
         self.kinds.get(usize::from(number)).map_or("", |kind| kind)
+    }
+
+    /// What an event type is called, where it is registered and its schema says so.
+    #[must_use]
+    pub fn kind_title(&self, kind: &str) -> Option<Text> {
+        let title = self.schemas.get(kind)?.schema.title();
+        (!title.ko.is_empty() || !title.en.is_empty()).then_some(title)
     }
 
     /// The indicator of that number.

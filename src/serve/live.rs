@@ -144,9 +144,11 @@ impl Live {
             None => None,
         };
         let indicators = record.effects.iter().filter_map(|effect| registry.indicator(effect.indicator));
+        let kind = event_kind(registry, record);
         Ok(VersionView {
             id: record.id,
-            kind: event_kind(registry, record),
+            kind_title: registry.kind_title(&kind),
+            kind,
             index: record.index,
             position: record.position,
             verdict: verdict.to_owned(),

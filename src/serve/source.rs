@@ -117,6 +117,9 @@ pub struct VersionView {
     /// Event type.
     #[serde(rename = "type")]
     pub kind: String,
+    /// Its name in words, where it is registered.
+    #[serde(default, rename = "type_title")]
+    pub kind_title: Option<Text>,
     /// Entry.
     pub index: u64,
     /// Position in its body, from 0.

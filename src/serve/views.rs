@@ -207,6 +207,9 @@ pub struct EntryView {
     /// Event type named by the subject.
     #[serde(rename = "type")]
     pub kind: Option<String>,
+    /// Its name in words, where it is registered.
+    #[serde(default, rename = "type_title")]
+    pub kind_title: Option<Text>,
     /// Events in the body, where it can be read.
     pub events: Option<u64>,
     /// `accepted`, `duplicate` or `refused`.

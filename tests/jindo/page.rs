@@ -181,8 +181,9 @@ fn everything_is_there_without_a_script_on_a_phone_and_by_keyboard() {
     for path in PAGES {
         for lang in ["lang=ko", "lang=en"] {
             browser.open(&format!("{}{}", ledger.http, with(path, lang)));
-            let wide = browser.run("return [document.documentElement.scrollWidth, innerWidth]");
-            assert!(wide[0].as_u64() <= wide[1].as_u64(), "{path} {lang} scrolls sideways: {wide}");
+            // A phone makes its window as wide as what overflows: so it is held against the screen.
+            let wide = browser.run("return document.documentElement.scrollWidth");
+            assert!(wide.as_u64() <= Some(320), "{path} {lang} scrolls sideways: {wide}");
             assert_eq!(browser.run("return document.querySelectorAll('h1').length"), 1, "{path}");
             assert_ne!(browser.run("return document.title"), "broken", "{path}");
         }

@@ -142,6 +142,7 @@ impl Live {
             agency: parsed.as_ref().map(|subject| agency(registry, &subject.agency)),
             kid: signature.as_ref().map(|signature| signature.key().to_owned()),
             subject: subject.map(str::to_owned),
+            kind_title: parsed.as_ref().and_then(|subject| registry.kind_title(&subject.kind)),
             kind: parsed.map(|subject| subject.kind),
             events: (!events.is_empty()).then_some(events.len() as u64),
             verdict: word(verdict).to_owned(),

@@ -19,7 +19,7 @@ pub fn content(view: &AgenciesView, visit: &Visit) -> Markup {
         }
         @if view.agencies.is_empty() { p.empty { (lang.pick("등록된 기관이 없습니다.", "No agency is registered.")) } }
         @else {
-            div.scroll role="region" tabindex="0" aria-label=(lang.pick("기관 표", "Table of agencies")) { table {
+            div.scroll.stack role="region" tabindex="0" aria-label=(lang.pick("기관 표", "Table of agencies")) { table {
                 caption { (lang.pick("기관별 보고와 지연. 지연은 일이 있은 때부터 서명까지의 시간입니다.", "Reports and lateness by agency; lateness is the time from the event to the signature.")) }
                 thead { tr {
                     th scope="col" { (lang.pick("기관", "Agency")) }
@@ -60,13 +60,13 @@ fn row(agency: &AgencyDetail, visit: &Visit) -> Markup {
         tr {
             th scope="row" { a href=(reports) { (lang.of(&agency.name)) } }
             td { (role(&agency.role, lang)) }
-            td.right.num { (agency.accepted) }
-            td.right.num { (agency.duplicates) }
-            td.right.num { (agency.refused) }
-            td { @match &agency.last_report { Some(last) => { (time(last.recorded, lang)) " " (entry(last.index, visit)) } None => { span.quiet { (lang.pick("없음", "none")) } } } }
-            td.right.num { (late(agency.lateness.as_ref().map(|late| late.median_s))) }
-            td.right.num { (late(agency.lateness.as_ref().map(|late| late.max_s))) }
-            td {
+            td.right.num data-th=(lang.pick("접수", "Accepted")) { (agency.accepted) }
+            td.right.num data-th=(lang.pick("중복", "Duplicates")) { (agency.duplicates) }
+            td.right.num data-th=(lang.pick("반려", "Refused")) { (agency.refused) }
+            td data-th=(lang.pick("최근 보고", "Last report")) { @match &agency.last_report { Some(last) => { (time(last.recorded, lang)) " " (entry(last.index, visit)) } None => { span.quiet { (lang.pick("없음", "none")) } } } }
+            td.right.num data-th=(lang.pick("지연 중앙값", "Median lateness")) { (late(agency.lateness.as_ref().map(|late| late.median_s))) }
+            td.right.num data-th=(lang.pick("최대 지연", "Longest")) { (late(agency.lateness.as_ref().map(|late| late.max_s))) }
+            td data-th=(lang.pick("빠진 번호", "Gaps")) {
                 @if gaps == 0 && forks == 0 { span.quiet { (lang.pick("없음", "none")) } }
                 @if gaps > 0 { (gaps) (lang.pick("건 빠짐", " missing")) }
                 @if forks > 0 { " " (lang.pick("번호 겹침 ", "forks: ")) (forks) }

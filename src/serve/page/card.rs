@@ -9,7 +9,7 @@ use super::visit::Visit;
 use super::words;
 use crate::catalogue::units;
 use crate::event::lang::Lang;
-use crate::event::{Amount, Date};
+use crate::event::{Amount, Date, Time};
 use crate::store::progress::view::{IndicatorView, TargetView};
 
 /// The card.
@@ -28,7 +28,7 @@ pub fn card(view: &IndicatorView, visit: &Visit) -> Markup {
             h3.card-title data-say=(say(view, lang)) { a href=(visit.link(&format!("/indicators/{}", view.id))) { (lang.of(&view.title)) } }
             (figure(view, target, lang))
             (of_whole(view).draw())
-            (standing(view, lang))
+            (standing(view, visit))
             dl.card-facts {
                 dt { (lang.pick("기관 전망", "Agency’s forecast")) }
                 dd { (forecast(view, lang)) }
@@ -101,8 +101,9 @@ fn share_of(view: &IndicatorView, target: &TargetView) -> Option<String> {
     counts.then(|| share(view.figure.value, target.current.value)).flatten()
 }
 
-/// Computed status, and what was expected by today.
-pub(super) fn standing(view: &IndicatorView, lang: Lang) -> Markup {
+/// Computed status, and what was expected by the day asked for.
+pub(super) fn standing(view: &IndicatorView, visit: &Visit) -> Markup {
+    let lang = visit.lang;
     html! {
         p.standing {
             (status(&view.status.code, lang))
@@ -114,11 +115,19 @@ pub(super) fn standing(view: &IndicatorView, lang: Lang) -> Markup {
             }
             @if let Some(expected) = view.status.expected.filter(|expected| view.status.code != "met" && *expected != Amount::ZERO) {
                 span.expected {
-                    (lang.pick("오늘까지 예상 ", "expected by now "))
+                    (expected_by(visit)) " "
                     span.num { (lang.of(&units::say(units::rough(expected), view.unit.as_ref(), false))) }
                 }
             }
         }
+    }
+}
+
+/// By when: today, or the day that is looked at.
+pub(super) fn expected_by(visit: &Visit) -> &'static str {
+    match visit.ask.as_of.filter(|day| *day != Time::now().day()) {
+        None => visit.lang.pick("오늘까지 예상", "expected by now"),
+        Some(_) => visit.lang.pick("그날까지 예상", "expected by then"),
     }
 }
 

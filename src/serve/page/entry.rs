@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use maud::{Markup, html};
 
-use super::parts::time;
+use super::parts::{kind, time};
 use super::reports::{agency, titles, verdict};
 use super::visit::Visit;
 use crate::event::lang::Lang;
@@ -43,6 +43,7 @@ fn facts(one: &EntryView, all: &IndicatorsView, visit: &Visit) -> Markup {
     html! {
         dl.facts {
             div { dt { (lang.pick("기관", "Agency")) } dd { (agency(one.agency.as_ref(), lang)) } }
+            @if let Some(code) = &one.kind { div { dt { (lang.pick("보고 유형", "Type")) } dd { (kind(code, one.kind_title.as_ref(), lang)) } } }
             div { dt { (lang.pick("판정", "Verdict")) } dd { (verdict(one, lang)) } }
             div { dt { (lang.pick("서명한 때", "Signed")) } dd { @match one.reported { Some(at) => { (time(at, lang)) } None => { "–" } } } }
             div { dt { (lang.pick("기록된 때", "Recorded")) } dd { (time(one.recorded, lang)) } }

@@ -85,7 +85,7 @@ fn sum(events: &EventsView, visit: &Visit) -> Markup {
 pub fn table(events: &EventsView, visit: &Visit) -> Markup {
     let lang = visit.lang;
     html! {
-        div.scroll role="region" tabindex="0" aria-label=(lang.pick("보고 표", "Table of reports")) { table {
+        div.scroll.stack role="region" tabindex="0" aria-label=(lang.pick("보고 표", "Table of reports")) { table {
             caption { (lang.pick("보고와 각각이 더한 양", "Reports and what each adds")) }
             thead { tr {
                 th scope="col" { (lang.pick("기록", "Entry")) }
@@ -110,10 +110,10 @@ fn row(event: &EventView, events: &EventsView, visit: &Visit) -> Markup {
         tr class=[(!event.counts).then_some("beside-it")] {
             th scope="row" { (entry(event.index, visit)) @if event.position > 0 { span.quiet { "." (event.position) } } }
             td { (lang.of(&event.agency.name)) }
-            td.num { (words::day(event.time.day(), lang)) }
-            td { (time(event.recorded, lang)) }
-            td.right.num { (said(event.contributes).unwrap_or_else(|| "–".to_owned())) @if !event.counts { span.quiet { " " (lang.pick("(이전 값)", "(earlier)")) } } }
-            td.right.num { (said(event.verified.filter(|verified| *verified > Amount::ZERO)).unwrap_or_else(|| "–".to_owned())) }
+            td.num data-th=(lang.pick("있었던 날", "Happened")) { (words::day(event.time.day(), lang)) }
+            td data-th=(lang.pick("기록된 때", "Recorded")) { (time(event.recorded, lang)) }
+            td.right.num data-th=(lang.pick("더한 양", "Adds")) { (said(event.contributes).unwrap_or_else(|| "–".to_owned())) @if !event.counts { span.quiet { " " (lang.pick("(이전 값)", "(earlier)")) } } }
+            td.right.num data-th=(lang.pick("제3자 확인", "Verified")) { (said(event.verified.filter(|verified| *verified > Amount::ZERO)).unwrap_or_else(|| "–".to_owned())) }
             td.wraps { (told(event, visit)) }
         }
     }

@@ -15,7 +15,7 @@ use crate::event::lang::Lang;
 use crate::event::{Amount, Date};
 use crate::serve::views::{EventsView, PointView, SeriesView};
 use crate::store::progress::view::{
-    FigureView, IndicatorView, PeriodView, SplitValue, SplitView, StatusView, TargetView,
+    AgencyView, FigureView, IndicatorView, PeriodView, SplitValue, SplitView, StatusView, TargetView,
 };
 
 /// What the page of a commitment is made from, all of one moment.
@@ -27,6 +27,8 @@ pub struct Commitment<'a> {
     pub series: Option<&'a SeriesView>,
     /// The newest events behind the figure.
     pub events: Option<&'a EventsView>,
+    /// What agencies are called.
+    pub names: &'a [AgencyView],
 }
 
 /// The content of the page.
@@ -43,7 +45,7 @@ pub fn content(of: &Commitment<'_>, visit: &Visit) -> Markup {
             div.headline {
                 (card::figure(view, view.target(), lang))
                 (of_whole(view).draw())
-                (card::standing(view, lang))
+                (card::standing(view, visit))
                 (badges(view, lang))
             }
             (facts(view, visit))
@@ -53,7 +55,7 @@ pub fn content(of: &Commitment<'_>, visit: &Visit) -> Markup {
             @for split in view.splits.iter().filter(|split| !split.values.is_empty()) { (splits(view, split, visit)) }
             @if let Some(events) = of.events.filter(|events| !events.events.is_empty()) { (recent(view, events, visit)) }
             (targets(view, visit))
-            (owners(view, visit))
+            (owners(view, of.names, visit))
             (source(view, visit))
         }
     }
@@ -141,7 +143,7 @@ fn facts(view: &IndicatorView, visit: &Visit) -> Markup {
                 } }
             }
             @if let Some(expected) = view.status.expected {
-                div { dt { (lang.pick("오늘까지 예상", "Expected by now")) } dd { (lang.of(&units::say(units::rounded(expected), view.unit.as_ref(), false))) } }
+                div { dt { (words::capital(card::expected_by(visit))) } dd { (lang.of(&units::say(units::rounded(expected), view.unit.as_ref(), false))) } }
             }
             @if let Some(ratio) = view.status.ratio {
                 div { dt { (lang.pick("예상 대비", "Against expected")) } dd.num { (ratio) } }
@@ -241,7 +243,7 @@ fn parts(view: &IndicatorView, visit: &Visit) -> Markup {
     html! {
         section {
             h2 { (title) }
-            div.scroll role="region" tabindex="0" aria-label=(title) { table {
+            div.scroll.stack role="region" tabindex="0" aria-label=(title) { table {
                 caption { (lang.of(&view.title)) ", " (title) }
                 thead { tr {
                     th scope="col" { (title) }
@@ -256,9 +258,9 @@ fn parts(view: &IndicatorView, visit: &Visit) -> Markup {
                 tbody { @for (name, path, figure, state, target) in &rows {
                     tr {
                         th scope="row" { (name) }
-                        td.right.num { (said(figure, lang)) }
+                        td.right.num data-th=(lang.pick("현재", "Now")) { (said(figure, lang)) }
                         @if has_target {
-                            td.right.num { (target.map_or("–", |target| lang.of(&target.current.text))) }
+                            td.right.num data-th=(lang.pick("목표", "Target")) { (target.map_or("–", |target| lang.of(&target.current.text))) }
                             td.cell-bar { (Bar::of(figure, *target, *state).draw()) }
                             td { @if let Some(state) = state { (status(&state.code, lang)) } }
                         }
@@ -280,7 +282,7 @@ fn splits(view: &IndicatorView, split: &SplitView, visit: &Visit) -> Markup {
             h2 { (title) }
             div class=[map::fits(split).then_some("beside")] {
                 @if map::fits(split) { (map::draw(split, lang)) }
-                div.scroll role="region" tabindex="0" aria-label=(title) { table {
+                div.scroll.stack role="region" tabindex="0" aria-label=(title) { table {
                     caption { (lang.of(&view.title)) ", " (title) }
                     thead { tr {
                         th scope="col" { (title) }
@@ -295,9 +297,9 @@ fn splits(view: &IndicatorView, split: &SplitView, visit: &Visit) -> Markup {
                                 (remark(label(view, split, value, lang), lang))
                                 @if let Some(succession) = &value.succession { (succeeded(succession, lang)) }
                             }
-                            td.right.num { (said(&value.figure, lang)) }
+                            td.right.num data-th=(lang.pick("현재", "Now")) { (said(&value.figure, lang)) }
                             td.cell-bar { (Bar { value: value.figure.value, verified: value.figure.verified, target: most, ..Bar::default() }.draw()) }
-                            td.right.num { (value.figure.verified.map_or_else(|| "–".to_owned(), |verified| words::amount(verified, view, lang))) }
+                            td.right.num data-th=(lang.pick("제3자 확인", "Verified")) { (value.figure.verified.map_or_else(|| "–".to_owned(), |verified| words::amount(verified, view, lang))) }
                             td { (explain(view, &format!("{}/{}", split.id, value.value), visit)) }
                         }
                     } }
@@ -340,7 +342,7 @@ fn targets(view: &IndicatorView, visit: &Visit) -> Markup {
         section {
             h2 { (lang.pick("목표", "Targets")) }
             @if view.targets.is_empty() { p { (lang.pick("출처에 목표값이 없습니다.", "The source names no target.")) } }
-            @else { div.scroll role="region" tabindex="0" aria-label=(lang.pick("목표와 개정", "Targets and revisions")) { table {
+            @else { div.scroll.stack role="region" tabindex="0" aria-label=(lang.pick("목표와 개정", "Targets and revisions")) { table {
                 caption { (lang.pick("목표와 개정 내역. 처음 정한 목표도 남습니다.", "Targets and how they were revised; the first ones stay.")) }
                 thead { tr {
                     th scope="col" { (lang.pick("대상", "Of")) }
@@ -363,9 +365,9 @@ fn target_rows(view: &IndicatorView, target: &TargetView, visit: &Visit) -> Mark
     html! {
         tr {
             th scope="row" { (of) }
-            td.right.num { (lang.of(&target.original.text)) }
-            td { (words::due(&target.original, lang)) }
-            td.wraps {
+            td.right.num data-th=(lang.pick("목표", "Target")) { (lang.of(&target.original.text)) }
+            td.num data-th=(lang.pick("기한", "Due")) { (words::due(&target.original, lang)) }
+            td.wraps data-th=(lang.pick("정한 때·이유", "When and why")) {
                 (lang.pick("처음", "original"))
                 @if let Some(source) = &target.original.source { ": " (remark(source, lang)) }
                 @if !target.original.confirmed { " · " (lang.pick("미확인", "unconfirmed")) }
@@ -375,9 +377,9 @@ fn target_rows(view: &IndicatorView, target: &TargetView, visit: &Visit) -> Mark
         @for revision in &target.revisions {
             tr {
                 th scope="row" { (of) }
-                td.right.num { (lang.of(&revision.text)) }
-                td { (revision.new_due.map_or_else(|| "–".to_owned(), |due| words::date(due, lang))) }
-                td.wraps {
+                td.right.num data-th=(lang.pick("목표", "Target")) { (lang.of(&revision.text)) }
+                td.num data-th=(lang.pick("기한", "Due")) { (revision.new_due.map_or_else(|| "–".to_owned(), |due| words::date(due, lang))) }
+                td.wraps data-th=(lang.pick("정한 때·이유", "When and why")) {
                     @if let Some(day) = revision.announced { (words::date(day, lang)) " · " }
                     (lang.of(&revision.authority.name)) ": " (remark(&revision.reason, lang))
                 }
@@ -387,9 +389,13 @@ fn target_rows(view: &IndicatorView, target: &TargetView, visit: &Visit) -> Mark
     }
 }
 
-fn owners(view: &IndicatorView, visit: &Visit) -> Markup {
+fn owners(view: &IndicatorView, names: &[AgencyView], visit: &Visit) -> Markup {
     let lang = visit.lang;
-    let agencies = |codes: &[String]| codes.join(", ");
+    let name = |code: &String| {
+        let known = names.iter().find(|agency| agency.code == *code);
+        known.map_or_else(|| code.clone(), |agency| lang.of(&agency.name).to_owned())
+    };
+    let agencies = |codes: &[String]| codes.iter().map(name).collect::<Vec<_>>().join(", ");
     html! {
         section {
             h2 { (lang.pick("책임과 보고", "Who answers, who reports")) }
@@ -407,7 +413,7 @@ fn owners(view: &IndicatorView, visit: &Visit) -> Markup {
                 @if !view.verifiers.is_empty() {
                     div { dt { (lang.pick("확인할 수 있는 기관", "May verify")) } dd { (agencies(&view.verifiers)) } }
                 }
-                div { dt { (lang.pick("목표를 정하는 기관", "Sets the target")) } dd { (view.authority) } }
+                div { dt { (lang.pick("목표를 정하는 기관", "Sets the target")) } dd { (name(&view.authority)) } }
             }
         }
     }

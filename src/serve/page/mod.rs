@@ -204,7 +204,8 @@ async fn commitment(State(pages): State<Pages>, Path(id): Path<String>, asked: A
         let which = AskEvents { newest_first: true, limit: PAGE_NEWEST_SHOWN, ..AskEvents::default() };
         let events = source.events(&view.id, ask, &which)?;
         let stand = Stand::of_one(&view, source.health());
-        let of = indicator::Commitment { view: &view, series: series.as_ref(), events: events.as_ref() };
+        let names = source.agency_names();
+        let of = indicator::Commitment { view: &view, series: series.as_ref(), events: events.as_ref(), names: &names };
         Ok(shell::page(visit, &stand, visit.lang.of(&view.title), &indicator::content(&of, visit)))
     };
     pages.render(asked, render).await

@@ -15,7 +15,7 @@ use crate::store::progress::word;
 /// Sections of the overview: Korean and English heading, and which statuses they hold.
 const SECTIONS: [(&str, &str, &[Code]); 4] = [
     ("점검이 필요한 과제", "Needs attention", &[Code::Overdue, Code::Behind, Code::NoReport]),
-    ("진행 중", "Under way", &[Code::AtRisk, Code::OnTrack, Code::NotStarted]),
+    ("진행 중·시작 전", "Under way or not started", &[Code::AtRisk, Code::OnTrack, Code::NotStarted]),
     ("달성", "Met", &[Code::Met]),
     ("측정 불가", "Unmeasurable", &[Code::Unmeasurable]),
 ];
@@ -90,7 +90,7 @@ pub fn counts(all: &IndicatorsView, visit: &Visit) -> Markup {
                 li class={ "count status-" (code) } {
                     a href=(link(code)) aria-current=[(chosen == Some(code)).then_some("true")] {
                         strong.num { (count(code)) }
-                        span { (shape(code)) (lang.of(&said)) }
+                        span { (shape(code)) (words::breaking(lang.of(&said))) }
                     }
                 }
             }
@@ -188,7 +188,7 @@ fn table(shown: &[&IndicatorView], visit: &Visit) -> Markup {
                     th scope="col" { (lang.pick("책임 기관", "Owner")) }
                     th.right scope="col" { (lang.pick("현재", "Now")) }
                     th.right scope="col" { (lang.pick("목표", "Target")) }
-                    th.right scope="col" { (lang.pick("오늘까지 예상", "Expected")) }
+                    th.right scope="col" { (words::capital(card::expected_by(visit))) }
                     th scope="col" { (lang.pick("기한", "Due")) }
                     th scope="col" { (lang.pick("상태", "Status")) }
                     th scope="col" { (lang.pick("기관 전망", "Forecast")) }
@@ -222,7 +222,7 @@ pub fn row(view: &IndicatorView, visit: &Visit) -> Markup {
                 @if let Some(expected) = expected { (lang.of(&units::say(units::rough(expected), view.unit.as_ref(), false))) }
                 @else { "–" }
             }
-            td { (target.map_or_else(|| "–".to_owned(), |target| words::due(target, lang))) }
+            td.num { (target.map_or_else(|| "–".to_owned(), |target| words::due(target, lang))) }
             td { (status(&view.status.code, lang)) }
             td { (card::forecast(view, lang)) }
             td { (card::last_report(view, lang)) }

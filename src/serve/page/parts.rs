@@ -5,8 +5,8 @@ use maud::{Markup, PreEscaped, html};
 use super::visit::Visit;
 use super::words;
 use crate::catalogue::indicator::FoldKind;
-use crate::event::Time;
 use crate::event::lang::Lang;
+use crate::event::{Text, Time};
 use crate::store::progress::view::IndicatorView;
 
 /// The shapes of the statuses: each differs in outline, so that it is told without colour.
@@ -22,6 +22,12 @@ pub const SHAPES: PreEscaped<&str> = PreEscaped(concat!(
     r#"<symbol id="s-unmeasurable" viewBox="0 0 16 16"><path d="M3 5h10M3 11h10M11 2 5 14" fill="none" stroke="currentColor" stroke-width="2"/></symbol>"#,
     "</defs></svg>",
 ));
+
+/// An event type by its name, its code beside it.
+#[must_use]
+pub fn kind(code: &str, title: Option<&Text>, lang: Lang) -> Markup {
+    html! { @if let Some(title) = title { (remark(lang.of(title), lang)) " " } code.quiet { (code) } }
+}
 
 /// A status: its shape and its word.
 #[must_use]

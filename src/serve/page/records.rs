@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::parts::{entry, time};
+use super::parts::{entry, kind, time};
 use super::visit::Visit;
 use super::words;
 use crate::event::lang::Lang;
@@ -37,7 +37,7 @@ fn told(version: &VersionView, visit: &Visit) -> Markup {
     let data = version.data.as_ref().map(|data| format!("{data:#}"));
     html! {
         p {
-            strong { (state(version, lang)) } " · " (entry(version.index, visit)) " · " (version.kind)
+            strong { (state(version, lang)) } " · " (entry(version.index, visit)) " · " (kind(&version.kind, version.kind_title.as_ref(), lang))
             @if let Some(recorded) = version.recorded { " · " (lang.pick("기록 ", "recorded ")) (time(recorded, lang)) }
             " · " (lang.pick("있었던 날 ", "happened ")) (words::day(version.time.day(), lang))
         }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::overview::select;
-use super::parts::{entry, time};
+use super::parts::{entry, kind, time};
 use super::visit::Visit;
 use super::words;
 use crate::event::lang::Lang;
@@ -50,7 +50,7 @@ fn list(page: &EntriesPage, all: &IndicatorsView, visit: &Visit) -> Markup {
     html! {
         div #entries data-of="*" data-fragment=(visit.turned(&[])) {
             @if page.entries.is_empty() { p.empty { (lang.pick("이 조건에 맞는 기록이 없습니다.", "No entry fits these filters.")) } }
-            @else { div.scroll role="region" tabindex="0" aria-label=(lang.pick("기록 표", "Table of entries")) { table {
+            @else { div.scroll.stack role="region" tabindex="0" aria-label=(lang.pick("기록 표", "Table of entries")) { table {
                 caption { (lang.pick("최근 기록부터. 번호를 누르면 감사인이 보는 원문이 나옵니다.", "Newest first. The number opens the entry as an auditor sees it.")) }
                 thead { tr {
                     th scope="col" { (lang.pick("번호", "Entry")) }
@@ -75,10 +75,10 @@ fn row(one: &EntryView, all: &IndicatorsView, visit: &Visit) -> Markup {
             th scope="row" { (entry(one.index, visit)) }
             td { (time(one.recorded, lang)) }
             td { (agency(one.agency.as_ref(), lang)) @if one.simulated { " " span.quiet { (lang.pick("(모의)", "(simulated)")) } } @if one.public_source { " " span.quiet { (lang.pick("(공개 자료)", "(public source)")) } } }
-            td { (one.kind.as_deref().unwrap_or("–")) }
-            td.right.num { (one.events.map_or_else(|| "–".to_owned(), |events| events.to_string())) }
-            td { (titles(&one.indicators, all, visit)) }
-            td.wraps { (verdict(one, lang)) }
+            td.wraps { @if let Some(code) = &one.kind { (kind(code, one.kind_title.as_ref(), lang)) } @else { "–" } }
+            td.right.num data-th=(lang.pick("건수", "Events")) { (one.events.map_or_else(|| "–".to_owned(), |events| events.to_string())) }
+            td.wraps { (titles(&one.indicators, all, visit)) }
+            td.verdict { (verdict(one, lang)) }
             td { @if one.proven { (lang.pick("증명됨", "proven")) } @else { span.quiet { (lang.pick("곧", "pending")) } } }
         }
     }
@@ -132,7 +132,7 @@ pub fn refused(rows: &[(EntryView, Option<RefusedView>)], next: Option<u64>, vis
         )) }
         div #entries data-of="*" data-fragment=(visit.turned(&[])) {
             @if rows.is_empty() { p.empty { (lang.pick("반려된 보고가 없습니다.", "Nothing was refused.")) } }
-            @else { div.scroll role="region" tabindex="0" aria-label=(lang.pick("반려된 보고 표", "Table of refused reports")) { table {
+            @else { div.scroll.stack role="region" tabindex="0" aria-label=(lang.pick("반려된 보고 표", "Table of refused reports")) { table {
                 caption { (lang.pick("최근 것부터", "Newest first")) }
                 thead { tr {
                     th scope="col" { (lang.pick("번호", "Entry")) }
@@ -159,7 +159,7 @@ fn refusal(one: &EntryView, why: Option<&RefusedView>, visit: &Visit) -> Markup 
             th scope="row" { (entry(one.index, visit)) }
             td { (time(one.recorded, lang)) }
             td { (agency(one.agency.as_ref(), lang)) }
-            td.wraps {
+            td.wraps data-th=(lang.pick("이유", "Reason")) {
                 @if let Some(reason) = one.reason.as_ref().or(why.and_then(|why| why.reason.as_ref())) { (lang.of(reason)) " " }
                 span.quiet { (code) }
                 @if let Some(why) = why { ul { @for fault in why.faults.iter().take(5) { li.quiet {
@@ -167,7 +167,7 @@ fn refusal(one: &EntryView, why: Option<&RefusedView>, visit: &Visit) -> Markup 
                     (fault.detail)
                 } } } }
             }
-            td.wraps { @if let Some(next) = why.and_then(|why| why.next.as_ref()) { (lang.of(next)) } @else { "–" } }
+            td.wraps data-th=(lang.pick("바로잡는 방법", "What to do")) { @if let Some(next) = why.and_then(|why| why.next.as_ref()) { (lang.of(next)) } @else { "–" } }
         }
     }
 }

@@ -101,6 +101,19 @@ pub fn date(date: Date, lang: Lang) -> String {
     }
 }
 
+/// A long word with a place where a narrow box may break it (a soft hyphen).
+#[must_use]
+pub fn breaking(word: &str) -> String {
+    word.replace("unmeasurable", "unmeasur\u{ad}able")
+}
+
+/// With its first letter as at the beginning of a heading.
+#[must_use]
+pub fn capital(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 /// Hour and minute in Seoul: `14:03`.
 #[must_use]
 pub fn clock(time: Time) -> String {
