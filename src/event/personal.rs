@@ -13,39 +13,29 @@ const YEAR_2000S_MAX: u32 = 49;
 /// JSON pointer (RFC 6901) to the first text, or the value of the first key, that carries a resident registration number.
 #[must_use]
 pub fn find(value: &Value) -> Option<String> {
-    let mut path = String::new();
-    walk(value, &mut path).then_some(path)
+    walk(value, "")
 }
 
-/// Leaves the pointer to the find in `path`. Trees come from [`super::json::parse`], which bounds their depth.
-fn walk(value: &Value, path: &mut String) -> bool {
-    let length = path.len();
-    match value {
-        Value::String(text) => return carries(text),
+/// The pointer to the find below `value`, which stands under `key`: made on the way back, for there hardly ever is one. Trees
+/// come from [`super::json::parse`], which bounds their depth.
+fn walk(value: &Value, key: &str) -> Option<String> {
+    let carried = match value {
+        Value::String(text) => carries(text),
         Value::Array(items) => {
-            for (position, item) in items.iter().enumerate() {
-                path.push_str(&format!("/{position}"));
-                if walk(item, path) {
-                    return true;
-                }
-                path.truncate(length);
-            }
+            let mut items = items.iter().enumerate();
+            return items.find_map(|(position, item)| Some(format!("/{position}{}", walk(item, "")?)));
         }
         Value::Object(fields) => {
-            for (key, item) in fields {
-                path.push('/');
-                path.push_str(&key.replace('~', "~0").replace('/', "~1"));
-                if carries(key) || walk(item, path) {
-                    return true;
-                }
-                path.truncate(length);
-            }
+            return fields.iter().find_map(|(key, item)| {
+                let below = if carries(key) { Some(String::new()) } else { walk(item, key) };
+                Some(format!("/{}{}", key.replace('~', "~0").replace('/', "~1"), below?))
+            });
         }
         // Thirteen digits of won are an amount.
-        Value::Number(number) => return !path.ends_with("/amount") && is_number(number),
-        Value::Null | Value::Bool(_) => {}
-    }
-    false
+        Value::Number(number) => key != "amount" && is_number(number),
+        Value::Null | Value::Bool(_) => false,
+    };
+    carried.then(String::new)
 }
 
 /// Whether a JSON number is one, in whatever way it is written. Round ones are amounts.

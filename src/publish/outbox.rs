@@ -22,6 +22,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 pub use super::fault::OutboxError;
@@ -256,23 +257,25 @@ impl Outbox {
     /// [`OutboxError::Header`] before anything is signed;
     /// [`OutboxError::Full`], [`OutboxError::Io`], [`OutboxError::Broken`].
     pub fn enqueue(&mut self, drafts: &[Draft], reported: Time) -> Result<std::ops::RangeInclusive<u64>, OutboxError> {
-        let mut bodies = Vec::with_capacity(drafts.len());
-        for draft in drafts {
+        let check = |draft: &Draft| {
             headed(&draft.subject, &draft.content_type)?;
-            bodies.push(checked(&draft.body)?);
-        }
+            checked(&draft.body).map(|body| (hex::sha256(body.as_bytes()), body))
+        };
+        // The first fault in the order of the drafts, whichever thread meets it.
+        let bodies: Vec<_> = drafts.par_iter().map(check).collect();
+        let bodies = bodies.into_iter().collect::<Result<Vec<_>, OutboxError>>()?;
         let bytes = self.pending_bytes + drafts.iter().map(|draft| draft.body.len()).sum::<usize>();
         if bytes > OUTBOX_PENDING_BYTES_MAX {
             return Err(OutboxError::Full { dir: self.dir.clone(), bytes: self.pending_bytes });
         }
         let first = self.chain.seq + 1;
-        let (mut chain, mut text, mut reports) = (self.chain.clone(), String::new(), Vec::with_capacity(drafts.len()));
-        for (draft, body) in drafts.iter().zip(bodies) {
+        let (mut chain, mut lines) = (self.chain.clone(), Vec::with_capacity(drafts.len()));
+        for (draft, (sha256, body)) in drafts.iter().zip(bodies) {
             let claims = Claims {
                 aud: self.origin.clone(),
                 sub: draft.subject.clone(),
                 cty: draft.content_type.clone(),
-                sha256: hex::sha256(body.as_bytes()),
+                sha256,
                 seq: chain.seq + 1,
                 prev: chain.prev.as_deref().and_then(hex::decode32),
                 seen: self.seen,
@@ -286,14 +289,15 @@ impl Outbox {
                 body,
             };
             chain = Chain { seq: report.seq, prev: Some(report.sha256()) };
-            let line = Line::Report(report);
-            text.push_str(&encode(&line)?);
+            lines.push(Line::Report(report));
+        }
+        let text = lines.par_iter().map(encode).collect::<Result<Vec<_>, _>>()?.concat();
+        self.append(&text, true)?;
+        for line in lines {
             if let Line::Report(report) = line {
-                reports.push(report);
+                self.admit(report);
             }
         }
-        self.append(&text, true)?;
-        reports.into_iter().for_each(|report| self.admit(report));
         Ok(first..=self.chain.seq)
     }
 
