@@ -35,13 +35,17 @@ pub const STATE_DIGEST_EVERY: u64 = 4_096;
 /// state of every series that moved, a few hundred under a broad load: small reports need large commits. Memory is bounded by
 /// [`COMMIT_BYTES_MAX`].
 pub const COMMIT_MESSAGES_MAX: usize = 4_096;
+/// Commits whose changes are remembered, for rows that were read ahead: one is under way, one waits, one is being screened.
+pub const AHEAD_COMMITS_KEPT: usize = 4;
+/// So few entries are screened by one thread: waking others takes longer.
+pub const SCREEN_ALONE_ENTRIES: usize = 4;
 /// Bytes of message bodies in one commit.
 pub const COMMIT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Accepted events in one commit of a replay or an audit: bounds the pending changes in memory. Live commits are bounded by
 /// [`COMMIT_BYTES_MAX`].
 pub const COMMIT_EVENTS_MAX: u64 = 20_000;
-/// Messages in one atomic publish batch (the server allows 1,000).
-pub const PUBLISH_BATCH_MAX: usize = 500;
+/// Messages in one atomic publish batch: as many as the server allows, for each batch waits for one sync.
+pub const PUBLISH_BATCH_MAX: usize = 1_000;
 /// How long a publisher waits for an acknowledgement before it asks what became of the report.
 pub const PUBLISH_TIMEOUT_MS: u64 = 5_000;
 /// How much longer a publisher waits for an acknowledgement once the connection was lost and is back.
@@ -282,12 +286,12 @@ pub const STORE_STATEMENTS_MEMORY: usize = 32_768;
 pub const STORE_STATEMENT_ROW_BYTES: usize = 2_048;
 /// Winners of a series and day kept in memory, 100 bytes each: 180 stated series over a year. Others are read from history.
 pub const STORE_WINNERS_MEMORY: usize = 65_536;
-/// Lookup keys kept in memory before they become a sorted run.
-pub const STORE_INDEX_MEMORY_KEYS: usize = 65_536;
+/// Lookup keys kept in memory before they become a sorted run: the more, the fewer runs there are to ask.
+pub const STORE_INDEX_MEMORY_KEYS: usize = 131_072;
 /// Runs of one size merged into one of the next.
 pub const STORE_INDEX_FANOUT: usize = 8;
-/// Keys in one row of a run: 24 bytes each, a 4 KiB row.
-pub const STORE_INDEX_ROW_KEYS: u32 = 170;
+/// Keys in one row of a run, 24 bytes each: a cold lookup reads a leaf of such rows, 32 KiB.
+pub const STORE_INDEX_ROW_KEYS: u32 = 42;
 /// Rows written by one batch of a merge: readers and commits wait no longer than for one such batch.
 pub const STORE_MERGE_BATCH_ROWS: usize = 128;
 /// Runs of one size that may wait for a merge before commits wait for it too: each costs every lookup a probe.
@@ -295,15 +299,11 @@ pub const STORE_INDEX_RUNS_MAX: usize = 32;
 /// How long a commit waits for such a merge; then it goes on, and the next one waits again.
 pub const STORE_MERGE_WAIT_MS: u64 = 10_000;
 /// sled never evicts a page written since it was opened: after this many bytes written it is closed and opened again.
-pub const STORE_REOPEN_BYTES: u64 = 128 * 1024 * 1024;
-/// The same for the store of an audit, which nobody reads beside it and whose memory is promised to stay under 300 MB.
-pub const AUDIT_STORE_REOPEN_BYTES: u64 = 48 * 1024 * 1024;
-/// And its page cache.
-pub const AUDIT_STORE_CACHE_BYTES: usize = 32 * 1024 * 1024;
+pub const STORE_REOPEN_BYTES: u64 = 48 * 1024 * 1024;
 /// How long sled may take to open its files; it takes well under a second for ten million events, but runs `sync` first.
 pub const STORE_OPEN_MS: u64 = 120_000;
 /// Page cache of sled for what is read.
-pub const STORE_CACHE_BYTES: usize = 64 * 1024 * 1024;
+pub const STORE_CACHE_BYTES: usize = 32 * 1024 * 1024;
 /// Between two background flushes, in milliseconds: what is rewritten within it is written to disk once. What a crash loses
 /// of it is replayed from the log.
 pub const STORE_FLUSH_MS: u64 = 2_000;

@@ -7,10 +7,12 @@ use rayon::prelude::*;
 use super::report::Finding;
 use crate::admit::screen::{Screened, Trust, screen};
 use crate::catalogue::registry::Registry;
+use crate::fold::ahead::Ahead;
 use crate::limits::{AUDIT_BATCH_BUNDLES, AUDIT_BATCH_BYTES};
 use crate::log::entry::{Entry, leaf_hash};
 use crate::log::folder::LogFolder;
 use crate::log::tile::subtree_root;
+use crate::store::Reader;
 
 /// Entries in a full bundle.
 const WIDTH: u64 = 256;
@@ -23,6 +25,8 @@ pub struct Checked {
     pub leaf: [u8; 32],
     /// The entry and what screening found; `None` where it cannot be read.
     pub entry: Option<(Entry, Screened)>,
+    /// Rows that judging it will ask for.
+    pub ahead: Ahead,
     /// What is wrong with it by itself.
     pub findings: Vec<Finding>,
 }
@@ -43,14 +47,21 @@ pub struct Entries<'a> {
     size: u64,
     trust: Trust,
     registry: &'a Mutex<Arc<Registry>>,
+    rows: Reader,
     bundle: u64,
 }
 
 impl<'a> Entries<'a> {
-    /// From the beginning. `registry` is the newest one that the reader of the batches knows.
+    /// From the beginning. `registry` is the newest one that the reader of the batches knows, `rows` are those it judges by.
     #[must_use]
-    pub fn new(folder: &'a LogFolder, size: u64, trust: Trust, registry: &'a Mutex<Arc<Registry>>) -> Self {
-        Entries { folder, size, trust, registry, bundle: 0 }
+    pub fn new(
+        folder: &'a LogFolder,
+        size: u64,
+        trust: Trust,
+        registry: &'a Mutex<Arc<Registry>>,
+        rows: Reader,
+    ) -> Self {
+        Entries { folder, size, trust, registry, rows, bundle: 0 }
     }
 }
 
@@ -89,11 +100,14 @@ impl Iterator for Entries<'_> {
             return None;
         }
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // Before anything is read from them.
+        let folded = self.rows.position().size;
+        let by = By { registry: &registry, trust: self.trust, rows: &self.rows, folded };
         let bundles = raw.into_par_iter().map(|(first, width, entries, tile)| {
             let leaves = leaves(self.folder, self.size, first, &entries, tile, width);
             let one = |(at, (leaf, found)): (usize, ([u8; 32], Option<[u8; 32]>))| {
                 let index = first + at as u64;
-                check(index, leaf, found, entries.get(at).map(Vec::as_slice), &registry, self.trust)
+                check(index, leaf, found, entries.get(at).map(Vec::as_slice), by)
             };
             leaves.into_iter().enumerate().map(one).collect::<Vec<_>>()
         });
@@ -138,18 +152,21 @@ fn leaves(
     tile.into_iter().enumerate().map(pair).collect()
 }
 
+/// What entries are checked by.
+#[derive(Clone, Copy)]
+struct By<'a> {
+    registry: &'a Registry,
+    trust: Trust,
+    rows: &'a Reader,
+    /// Log size up to which the rows are folded at least.
+    folded: u64,
+}
+
 fn is_withheld(bytes: &[u8]) -> bool {
     Entry::parse(bytes).is_ok_and(|entry| entry.body.is_withheld())
 }
 
-fn check(
-    index: u64,
-    leaf: [u8; 32],
-    found: Option<[u8; 32]>,
-    bytes: Option<&[u8]>,
-    registry: &Registry,
-    trust: Trust,
-) -> Checked {
+fn check(index: u64, leaf: [u8; 32], found: Option<[u8; 32]>, bytes: Option<&[u8]>, by: By<'_>) -> Checked {
     let mut findings = Vec::new();
     if let Some(found) = found {
         let finding = Finding::new(
@@ -162,10 +179,11 @@ fn check(
     }
     let entry = bytes.and_then(|bytes| read(index, bytes, &mut findings));
     let entry = entry.map(|entry| {
-        let screened = screen(&entry, registry, trust);
+        let screened = screen(&entry, by.registry, by.trust);
         (entry, screened)
     });
-    Checked { index, leaf, entry, findings }
+    let ahead = entry.as_ref().map_or_else(Ahead::default, |(_, screened)| Ahead::read(by.rows, by.folded, screened));
+    Checked { index, leaf, entry, ahead, findings }
 }
 
 /// Reads an entry, and holds its text to the one form the log writes.

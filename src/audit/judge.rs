@@ -10,13 +10,14 @@ use crate::admit::Refusal;
 use crate::admit::decide::Decided;
 use crate::admit::screen::{Screened, Trust, screen};
 use crate::catalogue::registry::{RULES_KNOWN, Registry};
-use crate::limits::{AUDIT_STORE_CACHE_BYTES, AUDIT_STORE_REOPEN_BYTES, CLOCK_AHEAD_NS_MAX, STATE_DIGEST_EVERY};
+use crate::fold::ahead::Ahead;
+use crate::limits::{CLOCK_AHEAD_NS_MAX, STATE_DIGEST_EVERY};
 use crate::log::entry::{Entry, Kept, Ruling, Verdict};
 use crate::log::folder::LogFolder;
 use crate::projector::folding::{Folding, refused, ruling_of};
 use crate::projector::halt::Halt;
 use crate::sign::{Jws, hex};
-use crate::store::Layout;
+use crate::store::{Layout, Reader};
 use crate::stream::succession::number_of;
 
 /// What agencies claim to have seen: (size, root) to who said so first, and where.
@@ -42,16 +43,22 @@ impl Judge {
     /// # Errors
     /// The folder cannot be used.
     pub fn new(scratch: &Path, trust: Trust, evidence: bool) -> Result<Self, Halt> {
-        let layout = Layout {
-            reopen_bytes: AUDIT_STORE_REOPEN_BYTES,
-            cache_bytes: AUDIT_STORE_CACHE_BYTES,
-            // It is thrown away in the end: what a crash loses of it is no matter.
-            flush_ms: None,
-            ..Layout::default()
-        };
+        // It is thrown away in the end: what a crash loses of it is no matter.
+        let layout = Layout { flush_ms: None, ..Layout::default() };
         let folding = Folding::open_with(scratch, layout)?;
         let evidence = evidence.then(Vec::new);
         Ok(Judge { folding, trust, stream: None, seen: SeenClaims::new(), evidence, withheld: Vec::new() })
+    }
+
+    /// Reads what the entries so far are folded into.
+    #[must_use]
+    pub fn rows(&self) -> Reader {
+        self.folding.reader()
+    }
+
+    /// Takes the rows that were read ahead for entries to come.
+    pub fn prepare(&mut self, ahead: impl Iterator<Item = Ahead>) {
+        self.folding.prepare(ahead);
     }
 
     /// The registry after the entries so far.

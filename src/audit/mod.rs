@@ -208,9 +208,9 @@ impl Audit<'_> {
         let registry = Mutex::new(self.judge.registry().clone());
         std::thread::scope(|scope| {
             let (sender, batches) = mpsc::sync_channel::<Batch>(1);
-            let (folder, trust, known) = (self.folder, self.trust, &registry);
+            let (folder, trust, known, rows) = (self.folder, self.trust, &registry, self.judge.rows());
             scope.spawn(move || {
-                for batch in Entries::new(folder, size, trust, known) {
+                for batch in Entries::new(folder, size, trust, known, rows) {
                     // The other side is gone: it failed.
                     if sender.send(batch).is_err() {
                         return;
@@ -245,7 +245,8 @@ impl Audit<'_> {
         Ok(self.judge.finish(self.folder, report)?)
     }
 
-    fn batch(&mut self, batch: Batch, known: &Mutex<Arc<Registry>>, report: &mut Report) -> Result<(), AuditFault> {
+    fn batch(&mut self, mut batch: Batch, known: &Mutex<Arc<Registry>>, report: &mut Report) -> Result<(), AuditFault> {
+        self.judge.prepare(batch.entries.iter_mut().map(|checked| std::mem::take(&mut checked.ahead)));
         batch.findings.into_iter().for_each(|finding| report.find(finding));
         for checked in batch.entries {
             self.tree.push(checked.leaf, report);

@@ -3,6 +3,7 @@
 //! No I/O, no clock, no async. [`rows`] names what is kept, [`rows::Rows`] is how the fold reads it, and
 //! [`rows::Changes`] is everything one commit writes. The same log gives the same changes whatever the batching.
 
+pub mod ahead;
 pub mod apply;
 pub mod chain;
 pub mod effects;

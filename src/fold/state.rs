@@ -11,6 +11,7 @@ use foldhash::{HashMap, HashMapExt as _};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::ahead::{Ahead, Known};
 use super::lookup;
 use super::rows::{
     Changes, DAY_UNKNOWN, Doubt, LookupKey, Move, Ordinal, Position, Record, Rows, Series, SeriesNumber, Statement,
@@ -37,6 +38,10 @@ pub struct State<R> {
     lookups: HashMap<LookupKey, u64>,
     /// Records read since the last commit: what is said of one asks for it several times.
     read: RefCell<HashMap<Ordinal, Record>>,
+    /// Rows read ahead for the entries at hand.
+    known: Known,
+    /// Log size of the last commit.
+    committed: u64,
     winners: HashMap<(SeriesNumber, Day), Winners>,
     /// Winning statements withdrawn by the entry at hand: a correction may put a later one in their place.
     withdrawn: HashMap<SeriesNumber, (Statement, Option<Day>)>,
@@ -64,6 +69,7 @@ impl<R: Rows> State<R> {
     pub fn new(rows: R, position: Position) -> Result<Self, Doubt> {
         let mut state = State {
             rows,
+            committed: position.size,
             pending: Changes { position, ..Changes::default() },
             series: Vec::new(),
             paths: HashMap::new(),
@@ -72,6 +78,7 @@ impl<R: Rows> State<R> {
             is_touched: Vec::new(),
             lookups: HashMap::new(),
             read: RefCell::default(),
+            known: Known::default(),
             winners: HashMap::new(),
             withdrawn: HashMap::new(),
             noted: Vec::new(),
@@ -112,7 +119,13 @@ impl<R: Rows> State<R> {
             self.winners.clear();
         }
         let position = self.pending.position.clone();
+        self.known.note(std::mem::replace(&mut self.committed, position.size), &self.pending);
         std::mem::replace(&mut self.pending, Changes { position, ..Changes::default() })
+    }
+
+    /// Takes what was read ahead for the entries to be folded next.
+    pub fn prepare(&mut self, ahead: impl Iterator<Item = Ahead>) {
+        self.known.prepare(self.committed, ahead);
     }
 
     /// SHA-256 over all figures and the chain of all changes so far: what `state:` in an entry proves.
@@ -143,9 +156,10 @@ impl<R: Rows> State<R> {
     /// # Errors
     /// [`Doubt`].
     pub fn lookup(&self, key: &LookupKey) -> Result<Option<u64>, Doubt> {
-        match self.lookups.get(key) {
-            Some(number) => Ok(Some(*number)),
-            None => self.rows.lookup(key),
+        match (self.lookups.get(key), self.known.lookup(key)) {
+            (Some(number), _) => Ok(Some(*number)),
+            (None, Some(known)) => Ok(known),
+            (None, None) => self.rows.lookup(key),
         }
     }
 
@@ -162,7 +176,7 @@ impl<R: Rows> State<R> {
         if let Some(record) = self.pending.records.get(&ordinal) {
             return Ok(record.clone());
         }
-        if let Some(record) = self.read.borrow().get(&ordinal) {
+        if let Some(record) = self.known.record(ordinal).or(self.read.borrow().get(&ordinal)) {
             return Ok(record.clone());
         }
         let record = self.rows.record(ordinal)?.ok_or_else(|| Doubt(format!("record {ordinal} is missing")))?;
@@ -187,12 +201,15 @@ impl<R: Rows> State<R> {
         if let Some(thing) = self.pending.things.get(&number) {
             return Ok(thing.clone());
         }
+        if let Some(thing) = self.known.thing(number) {
+            return Ok(thing.clone());
+        }
         self.rows.thing(number)?.ok_or_else(|| Doubt(format!("thing {number} is missing")))
     }
 
     /// A thing to change: it goes back with [`State::put_thing`].
     pub(super) fn take_thing(&mut self, number: ThingNumber) -> Result<Thing, Doubt> {
-        match self.pending.things.remove(&number) {
+        match self.pending.things.remove(&number).or_else(|| self.known.take_thing(number)) {
             Some(thing) => Ok(thing),
             None => self.thing(number),
         }

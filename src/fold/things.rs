@@ -5,8 +5,6 @@
 //! a hundred thousand times; where the claim that stood or was earliest goes, the next one is found along the chain of claims
 //! through the records.
 
-use std::collections::BTreeMap;
-
 use super::effects::Standing as Stands;
 use super::rows::{Claim, Doubt, Effect, Gives, Holder, Ordinal, Rows, SeriesNumber, Standing, Tally, Thing};
 use super::state::{At, State, minus, plus};
@@ -136,14 +134,15 @@ impl<R: Rows> State<R> {
         if before == after {
             return;
         }
-        let mut difference: BTreeMap<(SeriesNumber, Day), Tally> = BTreeMap::new();
-        let signed = before.into_iter().map(|(series, day, tally)| (series, day, minus(tally))).chain(after);
-        for (series, day, tally) in signed {
-            let sum = difference.entry((series, day)).or_default();
-            *sum = plus(*sum, tally);
-        }
-        for ((series, day), tally) in difference {
-            self.add(series, day, tally, at);
+        let mut difference: Counts =
+            before.into_iter().map(|(series, day, tally)| (series, day, minus(tally))).collect();
+        difference.extend(after);
+        difference.sort_by_key(|(series, day, _)| (*series, *day));
+        // Moves come in the order of series and day, one of each: the digest depends on it.
+        for same in difference.chunk_by(|left, right| (left.0, left.1) == (right.0, right.1)) {
+            let Some((series, day, _)) = same.first() else { continue };
+            let sum = same.iter().fold(Tally::default(), |sum, (_, _, tally)| plus(sum, *tally));
+            self.add(*series, *day, sum, at);
         }
     }
 }
@@ -161,18 +160,35 @@ pub(crate) fn standing(claim: &Claim, effect: &Effect, ordinal: Ordinal) -> Stan
 /// The claim with whose attributes a thing counts: the resolved one, else the first that is alive.
 pub(crate) fn standing_of(thing: &Thing) -> Option<&Standing> {
     let held = thing.holders.iter().filter(|holder| holder.alive > 0).filter_map(|holder| holder.stands.as_ref());
-    held.min_by_key(|stands| (Some(stands.ordinal) != thing.resolved, stands.ordinal))
+    held.min_by_key(|stands| precedence(stands, thing))
+}
+
+/// Of the claims that are alive the resolved one stands, else the first.
+fn precedence(stands: &Standing, thing: &Thing) -> (bool, Ordinal) {
+    (Some(stands.ordinal) != thing.resolved, stands.ordinal)
 }
 
 /// What a thing counts for, and what for one of its holders or (`None`) for each.
 pub(crate) fn counted(thing: &Thing, place: Option<usize>) -> Counts {
-    let alive = || thing.holders.iter().filter(|holder| holder.alive > 0);
-    let stands = standing_of(thing);
-    let (Some(stands), Some(day)) = (stands, alive().map(|holder| holder.earliest.0).min()) else { return Vec::new() };
-    let (verified, disputed) = (alive().any(|holder| holder.verified > 0), alive().any(|holder| holder.disputed > 0));
+    let (mut stands, mut earliest, mut verified, mut disputed): (Option<&Standing>, Option<Day>, bool, bool) =
+        (None, None, false, false);
+    // Once over all of them: dozens of agencies may hold one thing.
+    for holder in thing.holders.iter().filter(|holder| holder.alive > 0) {
+        let day = holder.earliest.0;
+        earliest = Some(earliest.map_or(day, |known| known.min(day)));
+        verified |= holder.verified > 0;
+        disputed |= holder.disputed > 0;
+        if let Some(own) = &holder.stands
+            && stands.is_none_or(|best| precedence(own, thing) < precedence(best, thing))
+        {
+            stands = Some(own);
+        }
+    }
+    let (Some(stands), Some(day)) = (stands, earliest) else { return Vec::new() };
     let whole = one(stands, verified, disputed);
-    let mut counts: Counts = stands.series.iter().map(|series| (*series, day, whole)).collect();
     let asked = place.map_or(&thing.holders[..], |place| &thing.holders[place..=place]);
+    let mut counts: Counts = Vec::with_capacity(stands.series.len() + asked.len());
+    counts.extend(stands.series.iter().map(|series| (*series, day, whole)));
     for holder in asked.iter().filter(|holder| holder.alive > 0) {
         if let (Some(series), Some(stands)) = (holder.agency_series, &holder.stands) {
             counts.push((series, holder.earliest.0, one(stands, holder.verified > 0, holder.disputed > 0)));

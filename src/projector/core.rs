@@ -17,8 +17,9 @@ use std::time::Instant;
 use super::folding::Folding;
 use super::halt::Halt;
 use super::meters::Committed;
+use super::ready::taken;
+pub use super::ready::{Ready, screen_ahead, screen_all};
 use super::replay::replay;
-pub use super::replay::{Ready, screen_all};
 use crate::admit::screen::{Trust, screen};
 use crate::catalogue::registry::Registry;
 use crate::event::Time;
@@ -141,8 +142,9 @@ impl Core {
     ///
     /// # Errors
     /// [`Halt`]: nothing after the last complete commit counts.
-    pub fn commit(&mut self, ready: Vec<Ready>, registry: &Arc<Registry>) -> Result<Committed, Halt> {
+    pub fn commit(&mut self, mut ready: Vec<Ready>, registry: &Arc<Registry>) -> Result<Committed, Halt> {
         let began = Instant::now();
+        self.folding.prepare(taken(&mut ready));
         let mut did = Committed::default();
         let mut fresh = Arc::ptr_eq(registry, self.folding.registry());
         let mut entries = Vec::with_capacity(ready.len());
@@ -164,7 +166,7 @@ impl Core {
                 ready.entry.state = Some(self.folding.digest());
             }
             let before = self.folding.registry().clone();
-            let Ready { mut entry, screened } = ready;
+            let Ready { mut entry, screened, .. } = ready;
             let ruling = self.folding.fold_one(&entry, screened, None)?;
             did.count(&ruling, entry.recorded);
             entry.ruling = Some(ruling);

@@ -11,6 +11,7 @@ use crate::admit::screen::{Report, Screened, Signer};
 use crate::admit::{Reason, Refusal};
 use crate::catalogue::govern::Act;
 use crate::catalogue::registry::{RULES_KNOWN, Registry};
+use crate::fold::ahead::Ahead;
 use crate::fold::apply::{Folded, Past};
 use crate::fold::rows::{GovernanceRow, Position};
 use crate::fold::state::State;
@@ -96,6 +97,11 @@ impl Folding {
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
         self.state.digest()
+    }
+
+    /// Takes the rows that were read ahead for entries to be folded next.
+    pub fn prepare(&mut self, ahead: impl Iterator<Item = Ahead>) {
+        self.state.prepare(ahead);
     }
 
     /// Writes what was folded since the last commit.

@@ -86,6 +86,12 @@ pub enum Halt {
 }
 
 impl Halt {
+    /// The system gives no thread.
+    #[must_use]
+    pub fn thread(error: &std::io::Error) -> Self {
+        Halt::Store(StoreError::Changes(format!("no thread could be started: {error}")))
+    }
+
     /// Whether setting the store aside and folding the log anew mends it.
     #[must_use]
     pub fn is_doubt(&self) -> bool {

@@ -26,6 +26,7 @@ mod current;
 pub mod folding;
 pub mod halt;
 pub mod meters;
+pub mod ready;
 pub mod rebuild;
 pub mod receipts;
 pub mod recover;

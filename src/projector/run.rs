@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 
-use super::core::{Core, Ready, check_clock, screen_all};
+use super::core::{Core, Ready, check_clock, screen_ahead, screen_all};
 use super::current::{Current, Round};
 use super::halt::Halt;
 use super::rebuild::Rebuild;
@@ -118,11 +118,11 @@ impl Projector {
                 Err(halt) => drop(arrived.send(Err(halt)).await),
             }
         });
-        let (screening_registry, size) = (registry.clone(), core.size());
+        let (screening_registry, size, rows) = (registry.clone(), core.size(), shared.clone());
         std::thread::Builder::new()
             .name("screen".to_owned())
-            .spawn(move || screen_loop(arrivals, size, &screening_registry, &screened))
-            .map_err(|error| thread_failed(&error))?;
+            .spawn(move || screen_loop(arrivals, size, &screening_registry, &rows, &screened))
+            .map_err(|error| Halt::thread(&error))?;
         let committer = Committer {
             core: Some(core),
             ledger,
@@ -137,7 +137,7 @@ impl Projector {
         let committing = std::thread::Builder::new()
             .name("commit".to_owned())
             .spawn(move || committer.run(&ready, &held))
-            .map_err(|error| thread_failed(&error))?;
+            .map_err(|error| Halt::thread(&error))?;
         Ok(Projector { shared, stop, hold, reading, committing })
     }
 
@@ -156,10 +156,6 @@ impl Projector {
             _ => Err(Halt::Stopped),
         }
     }
-}
-
-fn thread_failed(error: &std::io::Error) -> Halt {
-    Halt::Store(crate::store::StoreError::Changes(format!("no thread could be started: {error}")))
 }
 
 async fn read(
@@ -220,13 +216,14 @@ fn screen_loop(
     mut arrivals: mpsc::Receiver<Result<Vec<Arrival>, Halt>>,
     mut size: u64,
     registry: &Mutex<Arc<Registry>>,
+    rows: &Shared,
     screened: &std::sync::mpsc::SyncSender<Screened>,
 ) {
     while let Some(batch) = arrivals.blocking_recv() {
         let ready = batch.and_then(|arrivals| {
             let entries = entries_of(&arrivals, &mut size)?;
             let registry = registry.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            Ok((screen_all(entries, &registry, Trust::Nothing), registry))
+            Ok((screen_ahead(entries, &registry, &rows.reader()), registry))
         });
         let over = ready.is_err();
         if screened.send(ready).is_err() || over {

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use jindo::admit::screen::{Trust, screen};
 use jindo::event::Time;
+use jindo::fold::ahead::Ahead;
 use jindo::log::Arrival;
 use jindo::log::entry::Entry;
 use jindo::projector::core::{Core, Ready, screen_all};
@@ -90,7 +91,7 @@ fn stages(events: u64, batch: u64, table: &mut Table) {
         let start = Instant::now();
         let ready: Vec<Ready> = entries
             .into_iter()
-            .map(|entry| Ready { screened: screen(&entry, &registry, Trust::Nothing), entry })
+            .map(|entry| Ready { screened: screen(&entry, &registry, Trust::Nothing), entry, ahead: Ahead::default() })
             .collect();
         screened += start.elapsed();
         let start = Instant::now();

@@ -6,7 +6,7 @@
 
 pub mod founding;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -17,7 +17,7 @@ use jindo::event::{Day, Time};
 use jindo::fold::rows::Figures;
 use jindo::log::Arrival;
 use jindo::log::entry::{Entry, HEADER_CONTENT_TYPE, HEADER_SIGNATURE, Ruling, Verdict};
-use jindo::projector::core::{Core, screen_all};
+use jindo::projector::core::{Core, screen_ahead, screen_all};
 use jindo::projector::halt::Halt;
 use jindo::sign::{self, Claims, KeyPair};
 use serde_json::{Value, json};
@@ -310,6 +310,27 @@ impl TestLedger {
         }
         let log = self.core().log();
         Ok(log.iter(first).map(|item| Entry::parse(&item.unwrap().1).unwrap().ruling.unwrap()).collect())
+    }
+
+    /// Commits messages as the projector does: so many batches wait, screened and with their rows read ahead, while others are
+    /// committed.
+    pub fn commit_ahead(&mut self, arrivals: &[Arrival], batch: usize, waiting: usize) {
+        let core = self.core.as_mut().unwrap();
+        let (mut queue, mut next) = (VecDeque::new(), core.size());
+        for run in arrivals.chunks(batch) {
+            let entries = run.iter().zip(next..).map(|(arrival, index)| {
+                let arrival = Arrival { sequence: index + 1, ..arrival.clone() };
+                Entry::of_arrival(index, &arrival)
+            });
+            let registry = core.registry();
+            queue.push_back((screen_ahead(entries.collect(), &registry, &core.reader()), registry));
+            next += run.len() as u64;
+            if queue.len() > waiting {
+                let (ready, registry) = queue.pop_front().unwrap();
+                core.commit(ready, &registry).unwrap();
+            }
+        }
+        queue.into_iter().for_each(|(ready, registry)| drop(core.commit(ready, &registry).unwrap()));
     }
 
     /// Commits one message.

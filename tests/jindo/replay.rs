@@ -113,6 +113,23 @@ fn batching_changes_nothing() {
     assert!(outcomes.windows(2).all(|pair| pair[0] == pair[1]));
 }
 
+/// Rows are read ahead while batches before them wait or are committed; what those change must not be believed.
+#[test]
+fn rows_read_ahead_change_nothing() {
+    let outcome = |ledger: &TestLedger| (ledger.core().digest(), ledger.entries(), sampled(ledger.core(), 3).unwrap());
+    let (mut plain, throws) = (TestLedger::new(), throws(700, 23));
+    let history = History::play(&mut plain, &throws);
+    plain.commit(&history.messages, 64).unwrap();
+    let plain = outcome(&plain);
+    // As the pipeline has it, and with more commits between than are remembered.
+    for (batch, waiting) in [(64, 0), (5, 1), (17, 2), (40, 3), (4, 9)] {
+        let mut ledger = TestLedger::new();
+        let history = History::play(&mut ledger, &throws);
+        ledger.commit_ahead(&history.messages, batch, waiting);
+        assert!(outcome(&ledger) == plain, "batches of {batch}, {waiting} waiting");
+    }
+}
+
 /// Between the append to the tail and the commit of the store, or any number of commits later.
 #[test]
 fn a_crash_before_the_store_commits_is_made_up_for() {

@@ -1,0 +1,58 @@
+//! Entries screened on all cores, ready to be folded in order.
+
+use rayon::prelude::*;
+use serde_json::Value;
+
+use crate::admit::screen::{Screened, Trust, screen};
+use crate::catalogue::registry::Registry;
+use crate::fold::ahead::Ahead;
+use crate::limits::SCREEN_ALONE_ENTRIES;
+use crate::log::entry::Entry;
+use crate::store::Reader;
+
+/// An entry with what screening found, under which registry.
+pub struct Ready {
+    /// The entry, without verdict.
+    pub entry: Entry,
+    /// What screening found.
+    pub screened: Screened,
+    /// Ahead that folding it will ask for.
+    pub ahead: Ahead,
+}
+
+/// The rows that were read ahead for them.
+pub(super) fn taken(ready: &mut [Ready]) -> impl Iterator<Item = Ahead> {
+    ready.iter_mut().map(|ready| std::mem::take(&mut ready.ahead))
+}
+
+/// Screens entries on all cores under one registry.
+#[must_use]
+pub fn screen_all(entries: Vec<Entry>, registry: &Registry, trust: Trust) -> Vec<Ready> {
+    let ready = |entry: Entry| Ready { screened: screen(&entry, registry, trust), entry, ahead: Ahead::default() };
+    if entries.len() < SCREEN_ALONE_ENTRIES {
+        return entries.into_iter().map(ready).collect();
+    }
+    entries.into_par_iter().map(ready).collect()
+}
+
+/// As [`screen_all`] with nothing taken on trust; of many entries the rows that folding will ask for are read ahead.
+#[must_use]
+pub fn screen_ahead(entries: Vec<Entry>, registry: &Registry, rows: &Reader) -> Vec<Ready> {
+    if entries.len() < SCREEN_ALONE_ENTRIES {
+        return screen_all(entries, registry, Trust::Nothing);
+    }
+    let size = rows.position().size;
+    entries.into_par_iter().map(|entry| one_ahead(entry, registry, Trust::Nothing, (rows, size))).collect()
+}
+
+/// Screens one entry, and reads ahead from rows that are folded up to that size at least.
+pub(super) fn one_ahead(entry: Entry, registry: &Registry, trust: Trust, (rows, size): (&Reader, u64)) -> Ready {
+    let mut screened = screen(&entry, registry, trust);
+    let ahead = Ahead::read(rows, size, &screened);
+    if let Ok(report) = &mut screened.outcome {
+        // What moves indicators says in its effects all that folding asks: the tree behind them is most of a batch's memory.
+        let moving = report.events.iter_mut().filter(|planned| !planned.effects.is_empty());
+        moving.for_each(|planned| planned.event.data = Value::Null);
+    }
+    Ready { entry, screened, ahead }
+}
