@@ -2,7 +2,8 @@
 //!
 //! sled panics where its files are damaged, never evicts a page written since it was opened, and its handle serves one
 //! thread at a time. So: every call is caught here and becomes a [`Doubt`]; after a fault nothing is read any more; handles
-//! are pooled; and [`Disk::reopen_if_due`] closes and opens it while readers wait. Never interprets a row.
+//! are pooled; and [`Disk::reopen_if_due`] closes and opens it while readers wait, for which it needs rayon's shared threads
+//! ([`super::parallel`]). Never interprets a row.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -306,5 +307,36 @@ impl Drop for Disk {
         if !handles.is_empty() {
             let _ = self.release(handles);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::parallel;
+    use super::*;
+
+    /// Readers wait on as many threads as there are, while it is closed and opened.
+    #[test]
+    fn readers_on_all_cores_do_not_keep_it_from_opening() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Arc::new(Disk::open(folder.path(), &Layout::tiny()).unwrap());
+        let mut writes = Writes::default();
+        (0..500_u16).for_each(|row| writes.put(&row.to_be_bytes(), vec![7; 200]));
+        disk.apply(writes).unwrap();
+        let (asking, asked) = channel();
+        let reading = disk.open_again(|| {
+            let disk = disk.clone();
+            let read = move |row: u16| {
+                asking.send(()).unwrap();
+                disk.get(&row.to_be_bytes()).map(|value| value.is_some()).map_err(|doubt| doubt.0)
+            };
+            let reading = std::thread::spawn(move || parallel::map((0..200).collect(), read));
+            (0..rayon::current_num_threads()).for_each(|_| asked.recv().unwrap());
+            reading
+        });
+        let read = reading.unwrap().join().unwrap();
+        assert_eq!(read, vec![Ok(true); 200]);
     }
 }

@@ -22,6 +22,7 @@ mod layout;
 pub mod moment;
 mod moves;
 mod pack;
+pub mod parallel;
 pub mod progress;
 mod reader;
 mod retired;
