@@ -16,7 +16,7 @@ use crate::event::subject::{Channel, Subject};
 use crate::event::{Event, Time};
 use crate::limits::{TIME_AHEAD_NS_MAX, TIME_MIN_NS};
 use crate::log::entry::{Body, Entry, Kept, Verdict};
-use crate::sign::{ClaimFault, Claims, Jws, SignFault, verifying_key};
+use crate::sign::{ClaimFault, Claims, Jws, Seen, SignFault, verifying_key};
 use ed25519_dalek::VerifyingKey;
 
 /// What is taken on trust.
@@ -59,6 +59,10 @@ pub struct Link {
     pub prev: Option<[u8; 32]>,
     /// SHA-256 of this JWS.
     pub jws: [u8; 32],
+    /// When its publisher signed, by its own clock.
+    pub reported: Time,
+    /// The newest checkpoint that its publisher held.
+    pub seen: Option<Seen>,
 }
 
 /// A report that stands on its own; [`super::decide`] holds it against the past.
@@ -159,7 +163,14 @@ fn signed(entry: &Entry, subject: &Subject, registry: &Registry, trust: Trust) -
         verify(&jws, &key.verifier, entry, trust)?;
     }
     let claims = jws.claims();
-    let link = Link { key: jws.key().to_owned(), seq: claims.seq, prev: claims.prev, jws: jws.sha256() };
+    let link = Link {
+        key: jws.key().to_owned(),
+        seq: claims.seq,
+        prev: claims.prev,
+        jws: jws.sha256(),
+        reported: claims.reported,
+        seen: claims.seen,
+    };
     Ok((jws, link))
 }
 

@@ -2,8 +2,6 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rayon::prelude::*;
-
 use super::report::Finding;
 use crate::admit::screen::{Screened, Trust, screen};
 use crate::catalogue::registry::Registry;
@@ -12,7 +10,8 @@ use crate::limits::{AUDIT_BATCH_BUNDLES, AUDIT_BATCH_BYTES};
 use crate::log::entry::{Entry, leaf_hash};
 use crate::log::folder::LogFolder;
 use crate::log::tile::subtree_root;
-use crate::store::Reader;
+use crate::projector::core::things_ahead;
+use crate::store::{Reader, parallel};
 
 /// Entries in a full bundle.
 const WIDTH: u64 = 256;
@@ -103,7 +102,7 @@ impl Iterator for Entries<'_> {
         // Before anything is read from them.
         let folded = self.rows.position().size;
         let by = By { registry: &registry, trust: self.trust, rows: &self.rows, folded };
-        let bundles = raw.into_par_iter().map(|(first, width, entries, tile)| {
+        let bundles = parallel::map(raw, |(first, width, entries, tile)| {
             let leaves = leaves(self.folder, self.size, first, &entries, tile, width);
             let one = |(at, (leaf, found)): (usize, ([u8; 32], Option<[u8; 32]>))| {
                 let index = first + at as u64;
@@ -111,8 +110,9 @@ impl Iterator for Entries<'_> {
             };
             leaves.into_iter().enumerate().map(one).collect::<Vec<_>>()
         });
-        let entries: Vec<Vec<Checked>> = bundles.collect();
-        Some(Batch { entries: entries.into_iter().flatten().collect(), registry, findings })
+        let mut entries: Vec<Checked> = bundles.into_iter().flatten().collect();
+        things_ahead(&self.rows, entries.iter_mut().map(|checked| &mut checked.ahead));
+        Some(Batch { entries, registry, findings })
     }
 }
 

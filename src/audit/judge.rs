@@ -16,7 +16,7 @@ use crate::log::entry::{Entry, Kept, Ruling, Verdict};
 use crate::log::folder::LogFolder;
 use crate::projector::folding::{Folding, refused, ruling_of};
 use crate::projector::halt::Halt;
-use crate::sign::{Jws, hex};
+use crate::sign::hex;
 use crate::store::{Layout, Reader};
 use crate::stream::succession::number_of;
 
@@ -134,14 +134,10 @@ impl Judge {
 
     /// What its signature claims beside the report itself.
     fn signed(&mut self, entry: &Entry, screened: &Screened, report: &mut Report) {
-        if screened.signer.link.is_none() {
-            return;
-        }
+        let Some(link) = &screened.signer.link else { return };
         report.signatures += u64::from(self.trust == Trust::Nothing);
-        let Some(Ok(jws)) = entry.signature.as_ref().and_then(Kept::text).map(Jws::parse) else { return };
-        let claims = jws.claims();
-        report.early += u64::from(entry.recorded.plus_ns(CLOCK_AHEAD_NS_MAX) < claims.reported);
-        let Some(seen) = &claims.seen else { return };
+        report.early += u64::from(entry.recorded.plus_ns(CLOCK_AHEAD_NS_MAX) < link.reported);
+        let Some(seen) = &link.seen else { return };
         let agency = screened.signer.agency.clone().unwrap_or_default();
         if seen.size > entry.index {
             let finding = Finding::new(

@@ -4,6 +4,9 @@
 //! A row read ahead may have changed before the fold comes to it: the reports before it are committed meanwhile. So each says
 //! at which log size it was read, the fold remembers what the last commits changed, and what changed since is left out. Nothing
 //! depends on a row read ahead being there: what is missing is read from the store, and no figure or digest differs.
+//!
+//! Things are read once for a whole batch ([`Ahead::wanted`]): hundreds of reports in a row may claim the same few, and each is
+//! as large as the agencies that hold it are many.
 
 use std::collections::VecDeque;
 
@@ -24,12 +27,13 @@ pub struct Ahead {
     size: u64,
     records: Vec<(Ordinal, Record)>,
     things: Vec<(ThingNumber, Thing)>,
-    lookups: Vec<(LookupKey, Option<u64>)>,
+    lookups: HashMap<LookupKey, Option<u64>>,
+    wanted: HashSet<ThingNumber>,
 }
 
 impl Ahead {
-    /// Reads for one screened report from rows that are folded up to `size` at least. What cannot be read is left out: the fold
-    /// meets it, and says so.
+    /// Reads for one screened report from rows that are folded up to `size` at least, all but things. What cannot be read is
+    /// left out: the fold meets it, and says so.
     pub fn read<R: Rows>(rows: &R, size: u64, screened: &Screened) -> Self {
         let mut ahead = Ahead { size, ..Ahead::default() };
         let _ = ahead.signer(rows, &screened.signer);
@@ -39,9 +43,24 @@ impl Ahead {
         ahead
     }
 
+    /// Things that several reports will ask for, each once.
+    #[must_use]
+    pub fn wanted(aheads: &[&mut Ahead]) -> Vec<ThingNumber> {
+        let wanted: HashSet<ThingNumber> = aheads.iter().flat_map(|ahead| ahead.wanted.iter().copied()).collect();
+        wanted.into_iter().collect()
+    }
+
+    /// Takes over things that were read for it and those beside it, all from rows folded up to its size at least.
+    pub fn adopt(&mut self, things: Vec<(ThingNumber, Thing)>) {
+        self.things = things;
+    }
+
     fn lookup<R: Rows>(&mut self, rows: &R, key: LookupKey) -> Result<Option<u64>, Doubt> {
+        if let Some(found) = self.lookups.get(&key) {
+            return Ok(*found);
+        }
         let found = rows.lookup(&key)?;
-        self.lookups.push((key, found));
+        self.lookups.insert(key, found);
         Ok(found)
     }
 
@@ -72,21 +91,14 @@ impl Ahead {
         Ok(())
     }
 
-    /// A record, and the things it claims.
+    /// A record; wanted are the things it claims.
     fn record<R: Rows>(&mut self, rows: &R, ordinal: Ordinal) -> Result<(), Doubt> {
         let Some(record) = rows.record(ordinal)? else { return Ok(()) };
         for effect in &record.effects {
             let Gives::Things(claims) = &effect.gives else { continue };
-            claims.iter().try_for_each(|claim| self.thing(rows, claim.thing))?;
+            self.wanted.extend(claims.iter().map(|claim| claim.thing));
         }
         self.records.push((ordinal, record));
-        Ok(())
-    }
-
-    fn thing<R: Rows>(&mut self, rows: &R, number: ThingNumber) -> Result<(), Doubt> {
-        if let Some(thing) = rows.thing(number)? {
-            self.things.push((number, thing));
-        }
         Ok(())
     }
 
@@ -95,9 +107,8 @@ impl Ahead {
         for identity in identities {
             for stage in 0..stage_paths.len().max(1) {
                 let key = lookup::thing_key(effect.indicator, stage as u16, identity);
-                if let Some(number) = self.lookup(rows, key)? {
-                    self.thing(rows, number)?;
-                }
+                let number = self.lookup(rows, key)?;
+                self.wanted.extend(number);
             }
         }
         Ok(())

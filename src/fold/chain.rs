@@ -48,7 +48,8 @@ mod tests {
     use super::*;
 
     fn link(seq: u64, jws: u8, prev: Option<u8>) -> Link {
-        Link { key: "U".to_owned(), seq, prev: prev.map(|byte| [byte; 32]), jws: [jws; 32] }
+        let (prev, reported) = (prev.map(|byte| [byte; 32]), Time::from_ns(0));
+        Link { key: "U".to_owned(), seq, prev, jws: [jws; 32], reported, seen: None }
     }
 
     fn run(links: &[Link]) -> ChainRow {

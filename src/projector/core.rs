@@ -18,7 +18,7 @@ use super::folding::Folding;
 use super::halt::Halt;
 use super::meters::Committed;
 use super::ready::taken;
-pub use super::ready::{Ready, screen_ahead, screen_all};
+pub use super::ready::{Ready, screen_ahead, screen_all, things_ahead};
 use super::replay::replay;
 use crate::admit::screen::{Trust, screen};
 use crate::catalogue::registry::Registry;

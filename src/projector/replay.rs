@@ -6,17 +6,15 @@
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rayon::prelude::*;
-
 use super::folding::Folding;
 use super::halt::Halt;
-use super::ready::{Ready, one_ahead, taken};
+use super::ready::{Ready, one_ahead, taken, things_ahead};
 use crate::admit::screen::{Trust, screen};
 use crate::catalogue::registry::Registry;
 use crate::limits::COMMIT_BYTES_MAX;
 use crate::log::entry::Entry;
 use crate::log::tail::LogReader;
-use crate::store::Reader;
+use crate::store::{Reader, parallel};
 
 /// Folds the entries from where `folding` is to before `until`, `messages_max` entries a commit. `go_on` is told (folded, of)
 /// after each commit; where it says no, the folding stops there.
@@ -116,8 +114,10 @@ impl Screening<'_> {
             Ok(one_ahead(entry, &registry, Trust::Log, (&self.rows, size)))
         };
         // The first fault in log order, whichever thread meets it.
-        let ready: Vec<Result<Ready, Halt>> = texts.into_par_iter().map(one).collect();
-        Ok(Batch { ready: ready.into_iter().collect::<Result<_, _>>()?, registry, until })
+        let ready: Vec<Result<Ready, Halt>> = parallel::map(texts, one);
+        let mut ready = ready.into_iter().collect::<Result<Vec<Ready>, Halt>>()?;
+        things_ahead(&self.rows, ready.iter_mut().map(|ready| &mut ready.ahead));
+        Ok(Batch { ready, registry, until })
     }
 }
 
