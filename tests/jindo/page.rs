@@ -188,6 +188,7 @@ fn everything_is_there_without_a_script_on_a_phone_and_by_keyboard() {
             assert_ne!(browser.run("return document.title"), "broken", "{path}");
         }
     }
+    at_every_width(&browser, &ledger);
     browser.screen(1280, 800);
 
     // By keyboard: the skip link comes first and leads into the content, links work with Enter.
@@ -218,6 +219,36 @@ fn everything_is_there_without_a_script_on_a_phone_and_by_keyboard() {
     assert!(browser.text("#live").unwrap().contains("<script>document.title='broken'</script>"));
     browser.click("summary");
     assert!(browser.text("#points").unwrap().contains("1,617"));
+}
+
+/// Seen on tablets: pages wider than the screen, and counts of statuses with a hole behind them. And what is to be hit is large enough.
+fn at_every_width(browser: &Browser, ledger: &Ledger) {
+    for width in [360, 768, 1440, 2560] {
+        browser.screen(width, 800);
+        for path in ["/", "/?view=table", "/indicators/ev-chargers", "/reports", "/agencies"] {
+            browser.open(&format!("{}{}", ledger.http, with(path, "lang=en")));
+            let wide = browser.run("return document.documentElement.scrollWidth");
+            assert!(wide.as_u64() <= Some(u64::from(width)), "{path} at {width} scrolls sideways: {wide}");
+            let small = browser.run(
+                "return [...document.querySelectorAll('.tools a, nav a, .views a, .count a, button, select, summary')]
+                     .filter((one) => one.offsetWidth < 24 || one.offsetHeight < 24).map((one) => one.textContent)",
+            );
+            assert_eq!(small, json!([]), "{path} at {width}");
+        }
+        browser.open(&format!("{}/?lang=en", ledger.http));
+        let rows = browser.run(
+            "const rows = {};
+             for (const one of document.querySelectorAll('.count')) rows[one.offsetTop] = (rows[one.offsetTop] || 0) + 1;
+             return Object.values(rows)",
+        );
+        assert!(rows == json!([8]) || rows == json!([4, 4]), "counts at {width}: {rows}");
+    }
+
+    // Paper is white: what is dark on the screen is not printed in light letters.
+    browser.open(&format!("{}/?theme=dark", ledger.http));
+    browser.devtools("Emulation.setEmulatedMedia", json!({ "media": "print" }));
+    assert_eq!(browser.run("return getComputedStyle(document.body).color"), "rgb(20, 25, 31)");
+    browser.devtools("Emulation.setEmulatedMedia", json!({ "media": "" }));
 }
 
 /// The addresses that a page names, and what it says.

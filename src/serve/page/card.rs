@@ -4,10 +4,11 @@
 use maud::{Markup, html};
 
 use super::bar::{of_whole, share};
-use super::parts::{badges, remark, status};
+use super::parts::{badges, remark, standing_of};
 use super::visit::Visit;
 use super::words;
-use crate::catalogue::units;
+use crate::catalogue::indicator::FoldKind;
+use crate::event::governance::Goal;
 use crate::event::lang::Lang;
 use crate::event::{Amount, Date, Time};
 use crate::store::progress::view::{IndicatorView, TargetView};
@@ -27,7 +28,7 @@ pub fn card(view: &IndicatorView, visit: &Visit) -> Markup {
             }
             h3.card-title data-say=(say(view, lang)) { a href=(visit.link(&format!("/indicators/{}", view.id))) { (lang.of(&view.title)) } }
             (figure(view, target, lang))
-            (of_whole(view).draw())
+            (against(view))
             (standing(view, visit))
             dl.card-facts {
                 dt { (lang.pick("기관 전망", "Agency’s forecast")) }
@@ -51,13 +52,16 @@ pub fn card(view: &IndicatorView, visit: &Visit) -> Markup {
 /// What a screen reader is told when the card changes.
 fn say(view: &IndicatorView, lang: Lang) -> String {
     let figure = lang.of(&view.figure.text);
-    let status = words::status(&view.status.code, lang);
+    let status = words::standing_of(view, lang);
     format!("{}: {figure}, {status}", lang.of(&view.title))
 }
 
-/// Value, target, and the share of it that is done.
+/// Value and target.
 pub(super) fn figure(view: &IndicatorView, target: Option<&TargetView>, lang: Lang) -> Markup {
-    let wanted = target.filter(|target| target.current.value.is_some());
+    // A decision that is made says its step once.
+    let is_said =
+        |target: &&TargetView| view.fold == FoldKind::Stage && lang.of(&view.figure.text) == wanted(view, target, lang);
+    let aim = target.filter(|target| target.current.value.is_some()).filter(|target| !is_said(target));
     html! {
         p.figure {
             @if view.figure.value.is_some() || view.figure.reports > 0 {
@@ -66,21 +70,39 @@ pub(super) fn figure(view: &IndicatorView, target: Option<&TargetView>, lang: La
                 strong.figure-value.silent { (lang.pick("보고된 값 없음", "nothing reported")) }
             }
             @if let Some(period) = period(view, target) { span.figure-period { "(" (period) ")" } }
-            @if let Some(target) = wanted {
-                span.figure-target { (wanted_for(target, lang)) span.num { (lang.of(&target.current.text)) } }
-                @if let Some(share) = share_of(view, target) { span.figure-share.num { (share) } }
+            @if let Some(target) = aim {
+                span.figure-target { (wanted_for(view, target, lang)) span.num { (wanted(view, target, lang)) } }
             }
         }
     }
 }
 
+/// The target in words: of a decision the step that makes it, for "1" says nothing.
+pub(super) fn wanted<'a>(view: &'a IndicatorView, target: &'a TargetView, lang: Lang) -> &'a str {
+    let is_decision = view.fold == FoldKind::Stage && target.current.value == Some(Amount::from_int(1));
+    let step = view.stages.last().filter(|_| is_decision && target.part.is_none());
+    step.map_or_else(|| lang.of(&target.current.text), |stage| lang.of(&stage.title))
+}
+
+/// The bar, and beside it the share of the target that is done.
+pub(super) fn against(view: &IndicatorView) -> Markup {
+    let Some(target) = view.target().filter(|target| target.current.value.is_some()) else { return html! {} };
+    html! {
+        div.against {
+            (of_whole(view).draw())
+            @if let Some(share) = share_of(view, target) { span.figure-share.num { (share) } }
+        }
+    }
+}
+
 /// What stands before a target: of one period it names it, so that nobody takes it for another year's.
-fn wanted_for(target: &TargetView, lang: Lang) -> String {
+fn wanted_for(view: &IndicatorView, target: &TargetView, lang: Lang) -> String {
     let period = target.period.as_ref();
     let said = period.map(|period| Date::parse(period).map_or_else(|_| period.clone(), |date| words::date(date, lang)));
     match (said, lang) {
         (None, Lang::Ko) => "목표 ".to_owned(),
-        (None, Lang::En) => "of ".to_owned(),
+        (None, Lang::En) if counts(view, target) => "of ".to_owned(),
+        (None, Lang::En) => "target: ".to_owned(),
         (Some(period), Lang::Ko) => format!("{period} 목표 "),
         (Some(period), Lang::En) => format!("target for {period}: "),
     }
@@ -95,10 +117,11 @@ pub(super) fn period<'a>(view: &'a IndicatorView, target: Option<&TargetView>) -
 
 /// A share says something of a total to be reached, not of a floor, a cap, a stage or another period.
 fn share_of(view: &IndicatorView, target: &TargetView) -> Option<String> {
-    use crate::catalogue::indicator::FoldKind::{Distinct, Sum};
-    use crate::event::governance::Goal;
-    let counts = matches!(view.fold, Sum | Distinct) && target.current.goal == Goal::Reach;
-    counts.then(|| share(view.figure.value, target.current.value)).flatten()
+    counts(view, target).then(|| share(view.figure.value, target.current.value)).flatten()
+}
+
+fn counts(view: &IndicatorView, target: &TargetView) -> bool {
+    matches!(view.fold, FoldKind::Sum | FoldKind::Distinct) && target.current.goal == Goal::Reach
 }
 
 /// Computed status, and what was expected by the day asked for.
@@ -106,7 +129,7 @@ pub(super) fn standing(view: &IndicatorView, visit: &Visit) -> Markup {
     let lang = visit.lang;
     html! {
         p.standing {
-            (status(&view.status.code, lang))
+            (standing_of(view, lang))
             @if let Some(target) = view.target() {
                 span.due {
                     @if target.current.due.is_some() { (lang.pick("기한 ", "due ")) }
@@ -116,7 +139,7 @@ pub(super) fn standing(view: &IndicatorView, visit: &Visit) -> Markup {
             @if let Some(expected) = view.status.expected.filter(|expected| view.status.code != "met" && *expected != Amount::ZERO) {
                 span.expected {
                     (expected_by(visit)) " "
-                    span.num { (lang.of(&units::say(units::rough(expected), view.unit.as_ref(), false))) }
+                    span.num { (words::expected(expected, view, lang)) }
                 }
             }
         }
@@ -154,11 +177,11 @@ pub(super) fn last_report(view: &IndicatorView, lang: Lang) -> Markup {
         return html! { span.quiet { (said) } };
     };
     html! {
-        @if let Some(agency) = &last.agency { (lang.of(&agency.name)) " · " }
         @if let Some(day) = last.day {
-            time.num datetime=(day) { (words::day(day, lang)) }
-            " (" (words::ago(day, view.as_of, lang)) ")"
+            time.num datetime=(day) { (words::day(day, lang)) " (" (words::ago(day, view.as_of, lang)) ")" }
         }
+        @if last.day.is_some() && last.agency.is_some() { " · " }
+        @if let Some(agency) = &last.agency { (lang.of(&agency.name)) }
     }
 }
 

@@ -16,6 +16,8 @@ use crate::store::progress::view::{TargetState, TargetView};
 /// Pixels from the top of the drawing to that of the plot, and the plot's height.
 const TOP: i128 = 22;
 const HEIGHT: i128 = 220;
+/// Where the plot of a drawing that stands alone begins, and how wide it is; in the page the stylesheet leaves room for its amounts.
+const ALONE: (&str, &str) = ("66", "638");
 /// Where the words of a legend begin, in pixels: the longest come last.
 const LEGEND: [i128; 4] = [14, 130, 260, 440];
 /// Marks that are drawn; the list below names them all.
@@ -82,8 +84,8 @@ impl<'a> Chart<'a> {
         let day = words::day(self.view.as_of, self.lang);
         let day = match (self.view.path.strip_prefix("period/"), self.lang) {
             (None, _) => day,
-            (Some(period), Lang::Ko) => format!("{period} 기간, {day}"),
-            (Some(period), Lang::En) => format!("{day}, for {period}"),
+            (Some(period), Lang::Ko) => format!("{}분, {day}", period_of(period, self.lang)),
+            (Some(period), Lang::En) => format!("{day}, for {}", period_of(period, self.lang)),
         };
         let target = self.target().map(|target| self.lang.of(&target.current.text));
         match (self.lang, figure.is_empty(), target) {
@@ -114,11 +116,11 @@ impl<'a> Chart<'a> {
         let top = if alone { TOP + 40 } else { TOP };
         html! {
             svg.chart xmlns="http://www.w3.org/2000/svg" role="img" aria-labelledby="chart-title chart-desc"
-                width=(if alone { "720" } else { "100%" }) height=(height) lang=(self.lang.pick("ko", "en")) {
+                width=(if alone { "720" } else { "100%" }) height=(height) viewBox=[alone.then(|| format!("0 0 720 {height}"))] lang=(self.lang.pick("ko", "en")) {
                 title #chart-title { (title) }
                 desc #chart-desc { (self.said()) }
                 @if alone { (self.dress(title, height)) }
-                svg x=(if alone { "14" } else { "0" }) y=(top) width=(if alone { "690" } else { "100%" }) height=(HEIGHT) overflow="visible" {
+                svg x=(if alone { ALONE.0 } else { "0" }) y=(top) width=(if alone { ALONE.1 } else { "100%" }) height=(HEIGHT) overflow="visible" {
                     (self.grid())
                     svg width="100%" height="100%" viewBox="0 0 1000 1000" preserveAspectRatio="none" overflow="visible" { (self.lines()) }
                     (self.ends())
@@ -168,7 +170,13 @@ impl<'a> Chart<'a> {
             lines.push(("c-verified", "", lang.pick("제3자 확인", "verified")));
         }
         if self.view.targets.iter().any(|target| target.current.value.is_some()) {
-            lines.push(("c-path", "7 5", lang.pick("목표까지의 경로", "path to the target")));
+            let is_path = self.view.targets.iter().any(|target| self.begins(&target.current).is_some());
+            let word = if is_path {
+                lang.pick("목표까지의 경로", "path to the target")
+            } else {
+                lang.pick("목표", "target")
+            };
+            lines.push(("c-path", "7 5", word));
         }
         if self.view.targets.iter().any(|target| !target.revisions.is_empty() && target.original.value.is_some()) {
             lines.push(("c-original", "2 4", lang.pick("처음 목표의 경로", "path to the original target")));
@@ -183,7 +191,7 @@ impl<'a> Chart<'a> {
             @for amount in self.scale.amount_ticks() {
                 @let y = pixels(self.scale.y(amount));
                 line.c-grid x1="0" x2="100%" y1=(y) y2=(y) {}
-                text.c-quiet x="0" y=(y - 4) font-size="12" { (self.tick(amount)) }
+                text.c-quiet x="-10" y=(y + 4) font-size="12" text-anchor="end" { (self.tick(amount)) }
             }
             @for (day, word) in self.scale.day_ticks(self.lang) {
                 @let x = self.scale.x(day);
@@ -199,8 +207,11 @@ impl<'a> Chart<'a> {
     }
 
     fn tick(&self, amount: Amount) -> String {
-        let money = self.view.unit.as_ref().filter(|unit| unit.currency.is_some());
-        self.lang.of(&units::say(amount, money, false)).to_owned()
+        // What they are of is said above the drawing; beside it they must be short.
+        if amount < Amount::from_int(10_000) {
+            return self.lang.of(&units::say(amount, None, false)).to_owned();
+        }
+        words::short(amount, self.lang)
     }
 
     /// Every line, the reported one on top.
@@ -243,11 +254,16 @@ impl<'a> Chart<'a> {
         path
     }
 
+    /// First and last day of the path to a target; `None` where the target is level.
+    fn begins(&self, target: &TargetState) -> Option<(Day, Day)> {
+        let start = self.view.start.filter(|_| target.goal == Goal::Reach)?;
+        Some((start.first_day(), target.due_last_day?))
+    }
+
     /// From the baseline over the stated points to the target; a floor or a cap is level.
     fn path(&self, target: &TargetState) -> String {
         let Some(value) = target.value else { return String::new() };
-        let start = self.view.start.map(|start| start.first_day());
-        let (Some(start), Some(due), Goal::Reach) = (start, target.due_last_day, target.goal) else {
+        let Some((start, due)) = self.begins(target) else {
             return format!("M0 {y}H1000", y = self.scale.y(value));
         };
         // A period that ended before the line began has a target and no path.
@@ -311,6 +327,10 @@ impl<'a> Chart<'a> {
     }
 }
 
+fn period_of(period: &str, lang: Lang) -> String {
+    Date::parse(period).map_or_else(|_| period.to_owned(), |date| words::date(date, lang))
+}
+
 fn is_break(mark: &MarkView) -> bool {
     matches!(mark.kind.as_str(), "break" | "succession")
 }
@@ -322,8 +342,8 @@ fn percent(x: i128) -> String {
 /// Words at an edge stay inside.
 fn anchor(x: i128) -> &'static str {
     match x {
-        ..=80 => "start",
-        81..920 => "middle",
+        ..=140 => "start",
+        141..860 => "middle",
         _ => "end",
     }
 }

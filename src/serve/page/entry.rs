@@ -24,6 +24,10 @@ pub fn content(one: &EntryView, bytes: &[u8], all: &IndicatorsView, size: u64, v
         (facts(one, all, visit))
         section {
             h2 { (lang.pick("원문", "As it stands in the log")) }
+            p.quiet { (lang.pick(
+                "원문의 시각은 협정 세계시(UTC, 끝에 Z)입니다. 한국 표준시는 아홉 시간 빠릅니다.",
+                "Times in the text are UTC (they end in Z); Korea Standard Time is nine hours ahead.",
+            )) }
             h3 { (lang.pick("머리", "Header block")) }
             pre tabindex="0" aria-label=(lang.pick("머리", "Header block")) { (harmless(head)) }
             h3 { (lang.pick("본문", "Body")) }

@@ -135,16 +135,32 @@ fn told(event: &EventView, visit: &Visit) -> Markup {
             words.push(word.to_owned());
         }
     }
-    let things: Vec<String> = event.things.iter().take(5).map(|thing| thing.identity.join(" / ")).collect();
-    html! {
-        (words.join(", "))
-        @if event.corrected { " " a href=(visit.link(&format!("/records/{}", event.id))) { (lang.pick("이력", "history")) } }
-        @for mention in &event.verified_by { " · " (lang.pick("확인 ", "verified by ")) (lang.of(&mention.agency.name)) " " (entry(mention.index, visit)) }
-        @for mention in &event.disputed_by { " · " (lang.pick("이의 ", "disputed by ")) (lang.of(&mention.agency.name)) " " (entry(mention.index, visit)) }
-        @if !things.is_empty() {
-            " · " (things.join(", "))
-            @if event.things_total > 5 { " " (lang.pick("외 ", "and ")) (event.things_total - 5) (lang.pick("", " more")) }
-        }
-        @if let Some(text) = &event.remark { " · " (remark(text, lang)) }
+    let things = event.things.iter().take(5).map(|thing| thing.identity.join(" / "));
+    let things: Vec<String> = things.filter(|thing| !thing.is_empty()).collect();
+    let mut told: Vec<Markup> = Vec::new();
+    if !words.is_empty() {
+        told.push(html! {
+            (words.join(", "))
+            @if event.corrected { " " a href=(visit.link(&format!("/records/{}", event.id))) { (lang.pick("이력", "history")) } }
+        });
     }
+    let named = [
+        (&event.verified_by, lang.pick("확인 ", "verified by ")),
+        (&event.disputed_by, lang.pick("이의 ", "disputed by ")),
+    ];
+    for (mentions, word) in named {
+        told.extend(
+            mentions
+                .iter()
+                .map(|mention| html! { (word) (lang.of(&mention.agency.name)) " " (entry(mention.index, visit)) }),
+        );
+    }
+    if !things.is_empty() {
+        told.push(html! {
+            (things.join(", "))
+            @if event.things_total > 5 { " " (lang.pick("외 ", "and ")) (event.things_total - 5) (lang.pick("", " more")) }
+        });
+    }
+    told.extend(event.remark.as_ref().map(|text| remark(text, lang)));
+    html! { @for (at, one) in told.iter().enumerate() { @if at > 0 { " · " } (one) } }
 }

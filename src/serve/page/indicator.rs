@@ -2,15 +2,14 @@
 
 use maud::{Markup, html};
 
-use super::bar::{Bar, of_whole};
+use super::bar::{Bar, share};
 use super::card;
 use super::chart::{Chart, Place};
 use super::map;
-use super::parts::{badges, entry, remark, status};
+use super::parts::{badges, entry, remark, standing, status};
 use super::visit::Visit;
 use super::words;
 use crate::catalogue::indicator::FoldKind;
-use crate::catalogue::units;
 use crate::event::lang::Lang;
 use crate::event::{Amount, Date};
 use crate::serve::views::{EventsView, PointView, SeriesView};
@@ -44,19 +43,25 @@ pub fn content(of: &Commitment<'_>, visit: &Visit) -> Markup {
             h1 data-say=(lang.of(&view.title)) { (lang.of(&view.title)) }
             div.headline {
                 (card::figure(view, view.target(), lang))
-                (of_whole(view).draw())
+                (card::against(view))
                 (card::standing(view, visit))
                 (badges(view, lang))
             }
             (facts(view, visit))
-            @if !view.stages.is_empty() { (stages(view, visit)) }
-            @if let Some(series) = of.series.filter(|series| is_drawn(view, series)) { (progress(view, series, visit)) }
-            (parts(view, visit))
-            @for split in view.splits.iter().filter(|split| !split.values.is_empty()) { (splits(view, split, visit)) }
-            @if let Some(events) = of.events.filter(|events| !events.events.is_empty()) { (recent(view, events, visit)) }
-            (targets(view, visit))
-            (owners(view, of.names, visit))
-            (source(view, visit))
+            div.columns {
+                div {
+                    @if !view.stages.is_empty() { (stages(view, visit)) }
+                    @if let Some(series) = of.series.filter(|series| is_drawn(view, series)) { (progress(view, series, visit)) }
+                    (parts(view, visit))
+                    @for split in view.splits.iter().filter(|split| !split.values.is_empty()) { (splits(view, split, visit)) }
+                    @if let Some(events) = of.events.filter(|events| !events.events.is_empty()) { (recent(view, events, visit)) }
+                    (targets(view, visit))
+                }
+                div {
+                    (owners(view, of.names, visit))
+                    (source(view, visit))
+                }
+            }
         }
     }
 }
@@ -103,7 +108,11 @@ fn is_drawn(view: &IndicatorView, series: &SeriesView) -> bool {
             series.points.iter().any(|point| more(point.value))
                 || view.target().is_some_and(|target| more(target.current.value))
         }
-        _ => !series.points.is_empty() || view.target().is_some_and(|target| target.current.value.is_some()),
+        // A target without a date is no line: alone it would be a level one under no time at all.
+        _ => {
+            let is_line = |target: &TargetView| target.current.value.is_some() && target.current.due.is_some();
+            !series.points.is_empty() || view.target().is_some_and(is_line)
+        }
     }
 }
 
@@ -142,11 +151,11 @@ fn facts(view: &IndicatorView, visit: &Visit) -> Markup {
                     }
                 } }
             }
-            @if let Some(expected) = view.status.expected {
-                div { dt { (words::capital(card::expected_by(visit))) } dd { (lang.of(&units::say(units::rounded(expected), view.unit.as_ref(), false))) } }
+            @if let Some(expected) = view.status.expected.filter(|expected| *expected != Amount::ZERO) {
+                div { dt { (words::capital(card::expected_by(visit))) } dd { (words::expected(expected, view, lang)) } }
             }
-            @if let Some(ratio) = view.status.ratio {
-                div { dt { (lang.pick("예상 대비", "Against expected")) } dd.num { (ratio) } }
+            @if let Some(share) = share(view.status.ratio, Some(Amount::from_int(1))) {
+                div { dt { (lang.pick("예상 대비", "Share of expected")) } dd.num { (share) } }
             }
             @if let Some(original) = &view.status.code_original {
                 div { dt { (lang.pick("처음 목표로 보면", "Against the original target")) } dd { (status(original, lang)) } }
@@ -243,8 +252,8 @@ fn parts(view: &IndicatorView, visit: &Visit) -> Markup {
     html! {
         section {
             h2 { (title) }
-            div.scroll.stack role="region" tabindex="0" aria-label=(title) { table {
-                caption { (lang.of(&view.title)) ", " (title) }
+            div.scroll.stack role="region" tabindex="0" aria-label=(title) { table.bars {
+                caption.vh { (lang.of(&view.title)) ", " (title) }
                 thead { tr {
                     th scope="col" { (title) }
                     th.right scope="col" { (lang.pick("현재", "Now")) }
@@ -257,14 +266,14 @@ fn parts(view: &IndicatorView, visit: &Visit) -> Markup {
                 } }
                 tbody { @for (name, path, figure, state, target) in &rows {
                     tr {
-                        th scope="row" { (name) }
+                        th.name scope="row" { (name) }
                         td.right.num data-th=(lang.pick("현재", "Now")) { (said(figure, lang)) }
                         @if has_target {
                             td.right.num data-th=(lang.pick("목표", "Target")) { (target.map_or("–", |target| lang.of(&target.current.text))) }
                             td.cell-bar { (Bar::of(figure, *target, *state).draw()) }
-                            td { @if let Some(state) = state { (status(&state.code, lang)) } }
+                            td { @if let Some(state) = state { (standing(&state.code, figure, lang)) } }
                         }
-                        td { (explain(view, path, visit)) }
+                        td.cell-why { (explain(view, path, visit)) }
                     }
                 } }
             } }
@@ -282,8 +291,8 @@ fn splits(view: &IndicatorView, split: &SplitView, visit: &Visit) -> Markup {
             h2 { (title) }
             div class=[map::fits(split).then_some("beside")] {
                 @if map::fits(split) { (map::draw(split, lang)) }
-                div.scroll.stack role="region" tabindex="0" aria-label=(title) { table {
-                    caption { (lang.of(&view.title)) ", " (title) }
+                div.scroll.stack role="region" tabindex="0" aria-label=(title) { table.bars {
+                    caption.vh { (lang.of(&view.title)) ", " (title) }
                     thead { tr {
                         th scope="col" { (title) }
                         th.right scope="col" { (lang.pick("현재", "Now")) }
@@ -293,14 +302,14 @@ fn splits(view: &IndicatorView, split: &SplitView, visit: &Visit) -> Markup {
                     } }
                     tbody { @for value in &split.values {
                         tr {
-                            th scope="row" {
+                            th.name scope="row" {
                                 (remark(label(view, split, value, lang), lang))
                                 @if let Some(succession) = &value.succession { (succeeded(succession, lang)) }
                             }
                             td.right.num data-th=(lang.pick("현재", "Now")) { (said(&value.figure, lang)) }
                             td.cell-bar { (Bar { value: value.figure.value, verified: value.figure.verified, target: most, ..Bar::default() }.draw()) }
                             td.right.num data-th=(lang.pick("제3자 확인", "Verified")) { (value.figure.verified.map_or_else(|| "–".to_owned(), |verified| words::amount(verified, view, lang))) }
-                            td { (explain(view, &format!("{}/{}", split.id, value.value), visit)) }
+                            td.cell-why { (explain(view, &format!("{}/{}", split.id, value.value), visit)) }
                         }
                     } }
                 } }

@@ -57,7 +57,7 @@ pub(super) async fn refused(State(pages): State<Pages>, asked: Asked) -> Respons
             let why = source.refused(one.index, 1)?.refused.into_iter().find(|why| why.index == one.index);
             rows.push((one, why));
         }
-        let stand = Stand::of_all(&all, source.health());
+        let stand = Stand::of_all(&all, source.health()).without_figures();
         let title = visit.lang.pick("반려된 보고", "Refused reports");
         Ok(shell::page(visit, &stand, title, &reports_page::refused(&rows, page.next, visit)))
     };
@@ -71,7 +71,7 @@ pub(super) async fn entry(State(pages): State<Pages>, Path(index): Path<String>,
         let view = source.entry_view(index)?.ok_or_else(missing)?;
         let bytes = source.entry(index)?.ok_or_else(missing)?;
         let all = source.indicators(visit.ask)?;
-        let stand = Stand::of_all(&all, source.health());
+        let stand = Stand::of_all(&all, source.health()).without_figures();
         let title = format!("{} #{index}", visit.lang.pick("기록", "Entry"));
         Ok(shell::page(visit, &stand, &title, &entry_page::content(&view, &bytes, &all, stand.health.size, visit)))
     };
@@ -85,7 +85,7 @@ pub(super) async fn records(State(pages): State<Pages>, Path(id): Path<String>, 
         if view.records.is_empty() {
             return Err(missing());
         }
-        let stand = Stand::of_all(&source.indicators(visit.ask)?, source.health());
+        let stand = Stand::of_all(&source.indicators(visit.ask)?, source.health()).without_figures();
         let title = visit.lang.pick("한 보고의 이력", "History of one report");
         Ok(shell::page(visit, &stand, title, &records_page::content(&view, visit)))
     };
@@ -94,7 +94,7 @@ pub(super) async fn records(State(pages): State<Pages>, Path(id): Path<String>, 
 
 pub(super) async fn agencies(State(pages): State<Pages>, asked: Asked) -> Response {
     let render = |source: &dyn Source, visit: &Visit, _: &Stop| {
-        let stand = Stand::of_all(&source.indicators(visit.ask)?, source.health());
+        let stand = Stand::of_all(&source.indicators(visit.ask)?, source.health()).without_figures();
         let title = visit.lang.pick("보고 기관", "Agencies");
         Ok(shell::page(visit, &stand, title, &agencies_page::content(&source.agencies()?, visit)))
     };
@@ -103,7 +103,7 @@ pub(super) async fn agencies(State(pages): State<Pages>, asked: Asked) -> Respon
 
 pub(super) async fn verify(State(pages): State<Pages>, asked: Asked) -> Response {
     let render = |source: &dyn Source, visit: &Visit| {
-        let stand = Stand::of_all(&source.indicators(visit.ask)?, source.health());
+        let stand = Stand::of_all(&source.indicators(visit.ask)?, source.health()).without_figures();
         let title = visit.lang.pick("검증", "Verify");
         let proof = verify_page::Proof::read(source)?;
         Ok(shell::page(visit, &stand, title, &verify_page::content(&proof, &stand.health, visit)))

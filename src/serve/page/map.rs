@@ -2,9 +2,10 @@
 
 use maud::{Markup, html};
 
+use super::words;
 use crate::event::Amount;
 use crate::event::lang::Lang;
-use crate::store::progress::view::SplitView;
+use crate::store::progress::view::{SplitValue, SplitView};
 
 /// Provinces by column and row: code, Korean and English short name.
 const TILES: [(&str, &str, &str, u8, u8); 17] = [
@@ -28,6 +29,8 @@ const TILES: [(&str, &str, &str, u8, u8); 17] = [
 ];
 /// Shades from none to the most; each is told by a number too.
 const SHADES: i128 = 4;
+/// Further regions that are drawn.
+const OTHERS_MAX: usize = 3;
 
 /// Whether a split is of provinces.
 #[must_use]
@@ -40,19 +43,44 @@ pub fn fits(split: &SplitView) -> bool {
 #[must_use]
 pub fn draw(split: &SplitView, lang: Lang) -> Markup {
     let of = |code: &str| split.values.iter().find(|value| value.value == code).and_then(|value| value.figure.value);
-    let most = TILES.iter().filter_map(|(code, ..)| of(code)).max().unwrap_or(Amount::ZERO).millionths().max(1);
+    let others = others(split);
+    let shown = TILES.iter().filter_map(|(code, ..)| of(code)).chain(others.iter().filter_map(|one| one.figure.value));
+    let most = shown.max().unwrap_or(Amount::ZERO).millionths().max(1);
+    // Beside the island: one of them takes two squares.
+    let width = 304 / u32::try_from(others.len()).unwrap_or(1).max(2) - 4 + u32::from(others.len() < 2) * 52;
     html! {
         svg.tiles viewBox="0 0 408 510" aria-hidden="true" focusable="false" {
             @for (code, ko, en, column, row) in TILES {
-                @let value = of(code);
-                @let (x, y) = (u32::from(column) * 102, u32::from(row) * 102);
-                @let shade = shade(value, most);
-                rect class={ "tile tile-" (shade) } x=(x + 2) y=(y + 2) width="98" height="98" {}
-                text class={ "tile-name on-" (shade) } x=(x + 10) y=(y + 26) { (lang.pick(ko, en)) }
-                text class={ "tile-value on-" (shade) } x=(x + 92) y=(y + 86) text-anchor="end" { (short(value, lang)) }
+                (tile(lang.pick(ko, en), of(code), most, (u32::from(column) * 102 + 2, u32::from(row) * 102 + 2, 98), lang))
+            }
+            @for (one, at) in others.iter().zip(0..) {
+                (tile(&cut(lang.of(&one.label), width), one.figure.value, most, (104 + at * (width + 4), 410, width), lang))
             }
         }
     }
+}
+
+/// Regions without a square of their own: those that others were joined to. Their figures are no part of their predecessors'.
+fn others(split: &SplitView) -> Vec<&SplitValue> {
+    let unknown = |value: &&SplitValue| TILES.iter().all(|(code, ..)| *code != value.value);
+    split.values.iter().filter(unknown).take(OTHERS_MAX).collect()
+}
+
+fn tile(name: &str, value: Option<Amount>, most: i128, (x, y, width): (u32, u32, u32), lang: Lang) -> Markup {
+    let shade = shade(value, most);
+    let said = value.map_or_else(|| "–".to_owned(), |value| words::short(value, lang));
+    html! {
+        rect class={ "tile tile-" (shade) } x=(x) y=(y) width=(width) height="98" {}
+        text class={ "tile-name on-" (shade) } x=(x + 8) y=(y + 24) { (name) }
+        text class={ "tile-value on-" (shade) } x=(x + width - 8) y=(y + 84) text-anchor="end" { (said) }
+    }
+}
+
+/// So much of a name as a tile is wide.
+fn cut(name: &str, width: u32) -> String {
+    let wide = |char: char| if char.is_ascii() { 10 } else { 18 };
+    let mut left = width.saturating_sub(12);
+    name.chars().take_while(|char| left.checked_sub(wide(*char)).map(|rest| left = rest).is_some()).collect()
 }
 
 fn shade(value: Option<Amount>, most: i128) -> i128 {
@@ -60,47 +88,9 @@ fn shade(value: Option<Amount>, most: i128) -> i128 {
     if value == 0 { 0 } else { 1 + (value / (most / (SHADES - 1)).max(1)).min(SHADES - 2) }
 }
 
-/// A number that fits a tile; the table has all its digits.
-fn short(value: Option<Amount>, lang: Lang) -> String {
-    let Some(value) = value else { return "–".to_owned() };
-    let whole = value.millionths() / Amount::from_int(1).millionths();
-    let steps: &[(i128, &str)] = match lang {
-        crate::event::lang::Lang::Ko => &[(1_000_000_000_000, "조"), (100_000_000, "억"), (10_000, "만")],
-        crate::event::lang::Lang::En => {
-            &[(1_000_000_000_000, "tn"), (1_000_000_000, "bn"), (1_000_000, "m"), (10_000, "k")]
-        }
-    };
-    let Some((step, name)) = steps.iter().find(|(step, _)| whole >= *step) else {
-        return crate::catalogue::units::english(Amount::from_millionths(whole * Amount::from_int(1).millionths()));
-    };
-    // Ten thousand is written in thousands in English: the step says from where on.
-    let unit = if *name == "k" { 1_000 } else { *step };
-    let tenths = whole * 10 / unit;
-    if tenths < 1_000 && tenths % 10 != 0 {
-        format!("{}.{}{name}", tenths / 10, tenths % 10)
-    } else {
-        format!("{}{name}", tenths / 10)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_fit_a_tile() {
-        for (value, ko, en) in [
-            (None, "–", "–"),
-            (Some(0), "0", "0"),
-            (Some(1_450), "1,450", "1,450"),
-            (Some(12_345), "1.2만", "12.3k"),
-            (Some(65_000_000), "6500만", "65m"),
-            (Some(2_300_000_000), "23억", "2.3bn"),
-        ] {
-            let value = value.map(Amount::from_int);
-            assert_eq!((short(value, Lang::Ko).as_str(), short(value, Lang::En).as_str()), (ko, en));
-        }
-    }
 
     #[test]
     fn shades_grow_with_the_value() {

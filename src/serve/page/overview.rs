@@ -3,10 +3,10 @@
 use maud::{Markup, html};
 
 use super::card;
-use super::parts::{shape, status};
+use super::parts::{shape, standing_of};
 use super::visit::Visit;
 use super::words::{self, BY_URGENCY};
-use crate::catalogue::units;
+use crate::event::Amount;
 use crate::event::lang::Lang;
 use crate::fold::status::Code;
 use crate::store::progress::view::{IndicatorView, IndicatorsView};
@@ -62,7 +62,26 @@ pub fn content(all: &IndicatorsView, visit: &Visit) -> Markup {
         } @else if visit.value("view") == Some("table") {
             (table(&shown, visit))
         } @else {
+            (key(visit))
             (cards(&shown, visit))
+        }
+    }
+}
+
+/// What is what on the bars of the cards.
+fn key(visit: &Visit) -> Markup {
+    let lang = visit.lang;
+    let swatches = [
+        ("bar-value", "6", lang.pick("보고된 값", "reported")),
+        ("bar-value bar-verified", "6", lang.pick("제3자 확인", "verified")),
+        ("bar-expected", "16", card::expected_by(visit)),
+    ];
+    html! {
+        ul.legend aria-hidden="true" {
+            @for (class, height, word) in swatches {
+                @let (width, y) = if height == "16" { ("2", "0") } else { ("20", "5") };
+                li { svg width=(width) height="16" focusable="false" { rect class=(class) width=(width) height=(height) y=(y) {} } (word) }
+            }
         }
     }
 }
@@ -87,9 +106,10 @@ pub fn counts(all: &IndicatorsView, visit: &Visit) -> Markup {
         ul.counts #counts data-of="*" data-fragment=(visit.link_with("/fragments/counts", &own)) aria-label=(lang.pick("상태별 과제 수", "Commitments by status")) {
             @for code in BY_URGENCY {
                 @let (code, said) = word(code);
-                li class={ "count status-" (code) } {
+                @let count = count(code);
+                li class={ "count status-" (code) @if count == 0 { " none" } } {
                     a href=(link(code)) aria-current=[(chosen == Some(code)).then_some("true")] {
-                        strong.num { (count(code)) }
+                        strong.num { (count) }
                         span { (shape(code)) (words::breaking(lang.of(&said))) }
                     }
                 }
@@ -179,18 +199,17 @@ fn table(shown: &[&IndicatorView], visit: &Visit) -> Markup {
     let lang = visit.lang;
     let rows: Vec<&IndicatorView> = held(shown, &BY_URGENCY);
     html! {
-        div.scroll role="region" tabindex="0" aria-label=(lang.pick("과제 표", "Table of commitments")) {
-            table {
+        div.scroll.stack role="region" tabindex="0" aria-label=(lang.pick("과제 표", "Table of commitments")) {
+            table.all {
                 caption { (lang.pick("과제별 현재 값, 목표, 상태", "Value, target and status of each commitment")) }
                 thead { tr {
                     th scope="col" { (lang.pick("번호", "No.")) }
-                    th scope="col" { (lang.pick("과제", "Commitment")) }
-                    th scope="col" { (lang.pick("책임 기관", "Owner")) }
+                    th scope="col" { (lang.pick("과제와 책임 기관", "Commitment and owner")) }
+                    th scope="col" { (lang.pick("상태", "Status")) }
                     th.right scope="col" { (lang.pick("현재", "Now")) }
                     th.right scope="col" { (lang.pick("목표", "Target")) }
                     th.right scope="col" { (words::capital(card::expected_by(visit))) }
                     th scope="col" { (lang.pick("기한", "Due")) }
-                    th scope="col" { (lang.pick("상태", "Status")) }
                     th scope="col" { (lang.pick("기관 전망", "Forecast")) }
                     th scope="col" { (lang.pick("최근 보고", "Last report")) }
                     th scope="col" { (lang.pick("표시", "Marks")) }
@@ -205,28 +224,29 @@ fn table(shown: &[&IndicatorView], visit: &Visit) -> Markup {
 #[must_use]
 pub fn row(view: &IndicatorView, visit: &Visit) -> Markup {
     let lang = visit.lang;
-    let target = view.target().map(|target| &target.current);
-    let expected = view.status.expected.filter(|_| view.status.code != "met");
+    let target = view.target();
+    let expected = view.status.expected.filter(|expected| view.status.code != "met" && *expected != Amount::ZERO);
     let fragment = visit.link(&format!("/fragments/row/{}", view.id));
     html! {
         tr id={ "row-" (view.id) } data-of=(view.id) data-fragment=(fragment) {
-            td.num { (view.row) }
-            th.title scope="row" data-say=(lang.of(&view.title)) { a href=(visit.link(&format!("/indicators/{}", view.id))) { (lang.of(&view.title)) } }
-            td.owner { (lang.of(&view.owner.name)) }
-            td.right.num {
+            td.num data-th=(lang.pick("번호", "No.")) { (view.row) }
+            th.title scope="row" data-say=(lang.of(&view.title)) {
+                a href=(visit.link(&format!("/indicators/{}", view.id))) { (lang.of(&view.title)) }
+                span.owner { (lang.of(&view.owner.name)) }
+            }
+            td.state { (standing_of(view, lang)) }
+            td.right.num data-th=(lang.pick("현재", "Now")) {
                 @if view.figure.text.ko.is_empty() { span.quiet { (lang.pick("보고 없음", "none")) } }
                 @else { (lang.of(&view.figure.text)) @if let Some(period) = card::period(view, view.target()) { " (" (period) ")" } }
             }
-            td.right.num { (target.map_or("–", |target| lang.of(&target.text))) }
-            td.right.num {
-                @if let Some(expected) = expected { (lang.of(&units::say(units::rough(expected), view.unit.as_ref(), false))) }
-                @else { "–" }
+            td.right.num.target data-th=(lang.pick("목표", "Target")) { (target.filter(|target| target.current.value.is_some()).map_or("–", |target| card::wanted(view, target, lang))) }
+            td.right.num data-th=(words::capital(card::expected_by(visit))) {
+                @if let Some(expected) = expected { (words::expected(expected, view, lang)) } @else { "–" }
             }
-            td.num { (target.map_or_else(|| "–".to_owned(), |target| words::due(target, lang))) }
-            td { (status(&view.status.code, lang)) }
-            td { (card::forecast(view, lang)) }
-            td { (card::last_report(view, lang)) }
-            td { (super::parts::badges(view, lang)) }
+            td.when data-th=(lang.pick("기한", "Due")) { (target.map_or_else(|| "–".to_owned(), |target| words::due(&target.current, lang))) }
+            td data-th=(lang.pick("기관 전망", "Forecast")) { (card::forecast(view, lang)) }
+            td.last data-th=(lang.pick("최근 보고", "Last report")) { (card::last_report(view, lang)) }
+            td.marked { (super::parts::badges(view, lang)) }
         }
     }
 }

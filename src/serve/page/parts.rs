@@ -7,7 +7,7 @@ use super::words;
 use crate::catalogue::indicator::FoldKind;
 use crate::event::lang::Lang;
 use crate::event::{Text, Time};
-use crate::store::progress::view::IndicatorView;
+use crate::store::progress::view::{FigureView, IndicatorView};
 
 /// The shapes of the statuses: each differs in outline, so that it is told without colour.
 pub const SHAPES: PreEscaped<&str> = PreEscaped(concat!(
@@ -26,13 +26,32 @@ pub const SHAPES: PreEscaped<&str> = PreEscaped(concat!(
 /// An event type by its name, its code beside it.
 #[must_use]
 pub fn kind(code: &str, title: Option<&Text>, lang: Lang) -> Markup {
-    html! { @if let Some(title) = title { (remark(lang.of(title), lang)) " " } code.quiet { (code) } }
+    html! {
+        @if let Some(title) = title { (remark(lang.of(title), lang)) " " }
+        code.quiet { @for (at, part) in code.split_inclusive('.').enumerate() { @if at > 0 { wbr; } (part) } }
+    }
 }
 
 /// A status: its shape and its word.
 #[must_use]
 pub fn status(code: &str, lang: Lang) -> Markup {
-    html! { span class={ "status status-" (slug(code)) } { (shape(code)) (words::status(code, lang)) } }
+    told(code, &words::status(code, lang))
+}
+
+/// A status beside its figure.
+#[must_use]
+pub fn standing(code: &str, figure: &FigureView, lang: Lang) -> Markup {
+    told(code, &words::standing(code, figure, lang))
+}
+
+/// The status of a whole.
+#[must_use]
+pub fn standing_of(view: &IndicatorView, lang: Lang) -> Markup {
+    told(&view.status.code, &words::standing_of(view, lang))
+}
+
+fn told(code: &str, word: &str) -> Markup {
+    html! { span class={ "status status-" (slug(code)) } { (shape(code)) (word) } }
 }
 
 /// The shape alone, for beside a word.

@@ -11,6 +11,10 @@ use crate::serve::source::RefusedView;
 use crate::serve::views::{EntriesPage, EntryView};
 use crate::store::progress::view::{AgencyView, IndicatorsView};
 
+/// What the list is filtered by; its tables are too.
+const FILTERS: &[&str] = &["agency", "indicator", "verdict"];
+const NEWEST: &[(&str, &str)] = &[("order", "desc")];
+
 /// The list of reports.
 #[must_use]
 pub fn content(page: &EntriesPage, all: &IndicatorsView, agencies: &[AgencyView], visit: &Visit) -> Markup {
@@ -41,6 +45,9 @@ fn filters(all: &IndicatorsView, agencies: &[AgencyView], visit: &Visit) -> Mark
             (select("indicator", lang.pick("과제", "Commitment"), indicators, visit.value("indicator"), lang))
             (select("verdict", lang.pick("판정", "Verdict"), verdicts.into_iter(), visit.value("verdict"), lang))
             button type="submit" { (lang.pick("적용", "Apply")) }
+            @if FILTERS.iter().any(|name| visit.value(name).is_some()) {
+                a href=(visit.link("/reports")) { (lang.pick("조건 지우기", "Clear")) }
+            }
         } }
     }
 }
@@ -115,7 +122,7 @@ fn turning(next: Option<u64>, visit: &Visit) -> Markup {
         p.data {
             @if visit.value("from").is_some() { a href=(visit.turned(&[("from", "")])) { (lang.pick("처음으로", "Newest")) } " · " }
             @if let Some(next) = next.map(|next| next.to_string()) { a href=(visit.turned(&[("from", &next)])) { (lang.pick("더 오래된 기록", "Older entries")) } " · " }
-            a href="/v1/entries?order=desc" { "JSON" } " · " a href="/v1/entries.csv?order=desc" { "CSV" }
+            a href=(visit.filtered("/v1/entries", NEWEST, FILTERS)) { "JSON" } " · " a href=(visit.filtered("/v1/entries.csv", NEWEST, FILTERS)) { "CSV" }
         }
     }
 }
@@ -158,10 +165,10 @@ fn refusal(one: &EntryView, why: Option<&RefusedView>, visit: &Visit) -> Markup 
         tr {
             th scope="row" { (entry(one.index, visit)) }
             td { (time(one.recorded, lang)) }
-            td { (agency(one.agency.as_ref(), lang)) }
+            td.whole { (agency(one.agency.as_ref(), lang)) }
             td.wraps data-th=(lang.pick("이유", "Reason")) {
                 @if let Some(reason) = one.reason.as_ref().or(why.and_then(|why| why.reason.as_ref())) { (lang.of(reason)) " " }
-                span.quiet { (code) }
+                code.quiet { (code) }
                 @if let Some(why) = why { ul { @for fault in why.faults.iter().take(5) { li.quiet {
                     @if let Some(event) = fault.event { (lang.pick("사건 ", "event ")) (event) ": " }
                     (fault.detail)

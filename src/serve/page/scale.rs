@@ -1,5 +1,6 @@
 //! Scales of the charts: days and amounts to thousandths of the drawing, and round numbers for their ticks.
 
+use super::words;
 use crate::event::lang::Lang;
 use crate::event::{Amount, Day};
 
@@ -79,7 +80,7 @@ impl Scale {
             let day = year.ok().zip(month.ok()).and_then(|(year, month)| Day::from_ymd(year, month, 1));
             match day {
                 Some(day) if day > last => break,
-                Some(day) if day >= first => ticks.push((day, said(day, step, lang))),
+                Some(day) if day >= first => ticks.push((day, said(day, step, ticks.is_empty(), lang))),
                 Some(_) => {}
                 None => break,
             }
@@ -89,13 +90,15 @@ impl Scale {
     }
 }
 
-/// A tick: the year where only years are marked, else year and month.
-fn said(day: Day, step: i32, lang: Lang) -> String {
+/// A tick: the year where only years are marked, else the month, with its year on the first and on every January.
+fn said(day: Day, step: i32, first: bool, lang: Lang) -> String {
     let (year, month, _) = day.ymd();
     match (step % 12, lang) {
         (0, _) => year.to_string(),
-        (_, Lang::Ko) => format!("{:02}. {month}.", year.rem_euclid(100)),
-        (_, Lang::En) => format!("{year}-{month:02}"),
+        (_, Lang::Ko) if first || month == 1 => format!("{:02}년\u{a0}{month}월", year.rem_euclid(100)),
+        (_, Lang::Ko) => format!("{month}월"),
+        (_, Lang::En) if first || month == 1 => format!("{}\u{a0}{year}", words::month_name(month)),
+        (_, Lang::En) => words::month_name(month).to_owned(),
     }
 }
 
@@ -110,10 +113,10 @@ mod tests {
     #[test]
     fn ticks_are_few_and_round() {
         for (from, to, high, amounts, days) in [
-            ("2026-01-01", "2026-12-31", 71_450, "0 20000 40000 60000", "2026-01 2026-04 2026-07 2026-10"),
+            ("2026-01-01", "2026-12-31", 71_450, "0 20000 40000 60000", "Jan\u{a0}2026 Apr Jul Oct"),
             ("2025-12-31", "2030-12-31", 500, "0 200 400", "2026 2028 2030"),
-            ("2026-11-01", "2026-11-01", 1, "0 0.5 1", "2026-11 2026-12"),
-            ("2026-01-01", "2026-06-30", 0, "0 0.5 1", "2026-01 2026-03 2026-05"),
+            ("2026-11-01", "2026-11-01", 1, "0 0.5 1", "Nov\u{a0}2026 Dec"),
+            ("2026-01-01", "2026-06-30", 0, "0 0.5 1", "Jan\u{a0}2026 Mar May"),
         ] {
             let all = [Amount::from_int(high)];
             let scale = Scale::over([day(from), day(to)].into_iter(), all.into_iter(), day(from));

@@ -49,6 +49,12 @@ impl Stand {
         }
     }
 
+    /// Of a page without figures: it need not say where figures come from.
+    #[must_use]
+    pub fn without_figures(self) -> Self {
+        Stand { public_source: false, ..self }
+    }
+
     /// Of one.
     #[must_use]
     pub fn of_one(view: &IndicatorView, health: Health) -> Self {
@@ -97,8 +103,8 @@ pub fn fault(visit: &Visit, fault: &Fault) -> Markup {
         (header(visit, None))
         main #main tabindex="-1" {
             h1 { (title) }
-            p.lead { (lang.of(&fault.what)) }
-            p { (lang.of(&fault.next)) }
+            p.lead { (words::sentence(lang.of(&fault.what))) }
+            p { (words::sentence(lang.of(&fault.next))) }
             p { a href=(home(visit)) { (lang.pick("현황으로", "To the overview")) } }
         }
     };
@@ -290,16 +296,18 @@ pub fn figures_of(visit: &Visit, stand: &Stand) -> Markup {
 
 fn shown_now(stand: &Stand, lang: Lang) -> String {
     let day = words::day(stand.as_of, lang);
-    let known = stand.known_at.map_or_else(|| "–".to_owned(), |time| words::moment(time, lang));
+    let known = match (stand.known_at.map(|time| words::moment(time, lang)), lang) {
+        (Some(known), Lang::Ko) => format!("{known}까지 기록"),
+        (Some(known), Lang::En) => format!("recorded by {known}"),
+        (None, _) => lang.pick("기록된 것 없음", "nothing recorded").to_owned(),
+    };
     let (size, proven) = (stand.size, stand.proven_size);
     match lang {
         Lang::Ko => {
-            format!("{day} 기준 · {known}까지 기록 · 로그 {size}건, 그중 {proven}건은 서명된 체크포인트로 증명됨")
+            format!("{day} 기준 · {known} · 로그 {size}건, 그중 {proven}건은 서명된 체크포인트로 증명됨")
         }
         Lang::En => {
-            format!(
-                "As of {day} · recorded by {known} · {size} log entries, {proven} of them proven by a signed checkpoint"
-            )
+            format!("As of {day} · {known} · {size} log entries, {proven} of them proven by a signed checkpoint")
         }
     }
 }

@@ -362,7 +362,113 @@ fn a_line_of_periods_says_which_one_it_is_of() {
         let days: Vec<String> = line.points.iter().map(|point| point.day.to_string()).collect();
         assert_eq!(days, ["2025-12-31", "2026-01-01"], "it ends with its period");
         assert_eq!(line.points[1].value, None);
-        let chart = chart::Chart::of(&line, Lang::En).said();
+        let chart = chart::Chart::of(&line, Lang::En).said().replace('\u{a0}', " ");
         assert!(chart.starts_with(said), "{chart}");
     }
+}
+
+fn asked(lang: &str) -> Visit {
+    Visit::read("/", Some(lang), &Default::default()).unwrap()
+}
+
+/// Seen on a phone: figures of a region that others were joined to stood nowhere on the map.
+#[test]
+fn the_map_shows_a_region_that_others_were_joined_to() {
+    let mut view = indicator();
+    let split = &mut view.splits[0];
+    split.values[1].value = "jeonnam-gwangju".to_owned();
+    split.values[1].label = Text { ko: "전남광주통합특별시".into(), en: "Jeonnam–Gwangju".into() };
+    split.values[1].figure = read(figure(json!(12_345)));
+    let map = map::draw(split, Lang::Ko).into_string();
+    assert!(map.contains(">전남광주통합특별시</text>") && map.contains(">1.2만</text>"), "{map}");
+    assert!(map.contains("tile-3"), "it is the largest: {map}");
+    // A name keeps within its tile.
+    split.values[1].label.en = "W".repeat(99);
+    let map = map::draw(split, Lang::En).into_string();
+    assert!(map.contains(&"W".repeat(18)) && !map.contains(&"W".repeat(19)), "{map}");
+}
+
+/// Seen on the overview: "no report" beside a value and a report of today.
+#[test]
+fn silence_is_said_for_what_it_is() {
+    let mut view = indicator();
+    view.status.code = "no_report".to_owned();
+    view.figure_period = None;
+    let said = |view: &IndicatorView| words::standing_of(view, Lang::En);
+    assert_eq!(said(&view), "no recent report");
+    view.targets[0].period = Some("2026".to_owned());
+    view.figure_period = Some("2025".to_owned());
+    assert_eq!(
+        (said(&view).as_str(), words::standing_of(&view, Lang::Ko).as_str()),
+        ("no report for 2026", "2026년 보고 없음")
+    );
+    view.figure = read(figure(Value::Null));
+    view.targets[0].period = None;
+    assert_eq!(said(&view), "no report");
+    view.status.code = "behind".to_owned();
+    assert_eq!(said(&view), "behind");
+}
+
+/// Seen on cards: "Established of 1".
+#[test]
+fn the_target_of_a_decision_is_its_step() {
+    let mut view = indicator();
+    view.fold = crate::catalogue::indicator::FoldKind::Stage;
+    view.targets[0].current.value = Some(crate::event::Amount::from_int(1));
+    view.targets[0].current.text = Text { ko: "1건".into(), en: "1".into() };
+    view.stages[0].title = Text { ko: "신설".into(), en: "Established".into() };
+    for (lang, wanted) in
+        [("lang=ko", "목표 <span class=\"num\">신설"), ("lang=en", "target: <span class=\"num\">Established")]
+    {
+        let card = card::card(&view, &asked(lang)).into_string();
+        assert!(card.contains(wanted), "{card}");
+    }
+}
+
+/// Seen on a commitment without a date: an empty plot with a level line called the path to the target. And ratios to six digits.
+#[test]
+fn what_has_no_date_is_no_path_and_ratios_are_shares() {
+    let mut view = indicator();
+    let mut line = series();
+    let page = |view: &IndicatorView, line: &SeriesView| {
+        let of = indicator::Commitment { view, series: Some(line), events: None, names: &[] };
+        indicator::content(&of, &asked("lang=en")).into_string()
+    };
+    let drawn = page(&view, &line);
+    assert!(drawn.contains(r#"class="chart""#) && drawn.contains("path to the target"), "{drawn}");
+    assert!(drawn.contains(r#"<dd class="num">10.0%</dd>"#), "{drawn}");
+    for target in view.targets.iter_mut().chain(&mut line.targets) {
+        target.current.due = None;
+        target.current.due_last_day = None;
+    }
+    let level = chart::Chart::of(&line, Lang::En).legend();
+    assert!(level.iter().any(|(_, _, word)| *word == "target"), "{level:?}");
+    line.points.clear();
+    assert!(!page(&view, &line).contains(r#"class="chart""#));
+}
+
+/// Where it is framed or shown as an image it takes the width it is given.
+#[tokio::test]
+async fn the_chart_to_embed_scales() {
+    let (_, answer) = open(true, "/indicators/broken-words/chart.svg").await;
+    assert!(answer.body().contains(r#"width="720" height="364" viewBox="0 0 720 364""#), "{}", answer.body());
+}
+
+#[test]
+fn what_is_told_of_a_report_is_joined_only_where_there_is_something() {
+    let mut of = events();
+    let event = &mut of.events[0];
+    (event.verified_by, event.disputed_by, event.remark) = (Vec::new(), Vec::new(), None);
+    event.things[0].identity = vec![String::new()];
+    let table = explain::table(&of, &asked("lang=en")).into_string();
+    assert!(table.contains("history</a></td>"), "{table}");
+}
+
+/// Seen with a filter set: the tables to download held everything.
+#[tokio::test]
+async fn downloads_of_the_reports_are_filtered_as_the_page_is() {
+    let (_, answer) = open(true, "/reports?agency=keco&verdict=refused&lang=en").await;
+    let link = "/v1/entries.csv?order=desc&amp;agency=keco&amp;verdict=refused";
+    assert!(answer.body().contains(link) && answer.body().contains(">Clear</a>"), "{}", answer.body());
+    assert!(open(true, "/reports").await.1.body().contains("\"/v1/entries.csv?order=desc\""));
 }

@@ -142,6 +142,13 @@ impl Visit {
         address(path, self.moment().chain(own.iter().copied()))
     }
 
+    /// A table of the API, with those of this page's own filters that are set.
+    #[must_use]
+    pub fn filtered(&self, path: &str, fixed: &[(&str, &str)], names: &[&str]) -> String {
+        let own = names.iter().filter_map(|name| Some((*name, self.value(name)?)));
+        address(path, fixed.iter().copied().chain(own))
+    }
+
     /// The moment as the API takes it.
     fn moment(&self) -> impl Iterator<Item = (&str, &str)> {
         self.kept(&["lang", "theme"])

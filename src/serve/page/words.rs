@@ -1,5 +1,6 @@
 //! Words of the page in both languages: areas, statuses, dates and times as people write them.
 
+use crate::catalogue::indicator::FoldKind;
 use crate::catalogue::units;
 use crate::event::lang::Lang;
 use crate::event::{Amount, Date, Day, Precision, Text, Time};
@@ -48,6 +49,62 @@ pub fn status(code: &str, lang: Lang) -> String {
     known.map_or_else(|_| code.to_owned(), |known| lang.of(&word(known).1).to_owned())
 }
 
+/// The word of a status beside a figure: where there is one, what is missing is a recent report.
+#[must_use]
+pub fn standing(code: &str, figure: &FigureView, lang: Lang) -> String {
+    if code == "no_report" && figure.value.is_some() {
+        return lang.pick("최근 보고 없음", "no recent report").to_owned();
+    }
+    status(code, lang)
+}
+
+/// The same of a whole: what was said of another period is no report of the one that counts.
+#[must_use]
+pub fn standing_of(view: &IndicatorView, lang: Lang) -> String {
+    let wanted = view.target().and_then(|target| target.period.as_deref());
+    match wanted {
+        Some(period) if view.status.code == "no_report" && view.figure_period.as_deref() != Some(period) => {
+            let said = Date::parse(period).map_or_else(|_| period.to_owned(), |date| self::date(date, lang));
+            if lang == Lang::Ko { format!("{said} 보고 없음") } else { format!("no report for {said}") }
+        }
+        _ => standing(&view.status.code, &view.figure, lang),
+    }
+}
+
+/// Where the line to the target should be, as precisely as that says something: things in tenths, else three leading digits.
+#[must_use]
+pub fn expected(expected: Amount, view: &IndicatorView, lang: Lang) -> String {
+    let tenth = Amount::from_int(1).millionths() / 10;
+    let rough = match view.fold {
+        FoldKind::Distinct | FoldKind::Stage if expected < Amount::from_int(100) => {
+            Amount::from_millionths((expected.millionths() + tenth / 2) / tenth * tenth)
+        }
+        _ => units::rough(expected),
+    };
+    amount(rough, view, lang)
+}
+
+/// A number short enough for an axis or a tile; tables have all its digits.
+#[must_use]
+pub fn short(value: Amount, lang: Lang) -> String {
+    let whole = value.millionths() / Amount::from_int(1).millionths();
+    let steps: &[(i128, &str)] = match lang {
+        Lang::Ko => &[(1_000_000_000_000, "조"), (100_000_000, "억"), (10_000, "만")],
+        Lang::En => &[(1_000_000_000_000, "tn"), (1_000_000_000, "bn"), (1_000_000, "m"), (10_000, "k")],
+    };
+    let Some((step, name)) = steps.iter().find(|(step, _)| whole >= *step) else {
+        return units::english(Amount::from_millionths(whole * Amount::from_int(1).millionths()));
+    };
+    // Ten thousand is written in thousands in English: the step says from where on.
+    let unit = if *name == "k" { 1_000 } else { *step };
+    let tenths = whole * 10 / unit;
+    if tenths < 1_000 && tenths % 10 != 0 {
+        format!("{}.{}{name}", tenths / 10, tenths % 10)
+    } else {
+        format!("{}{name}", tenths / 10)
+    }
+}
+
 /// What an agency expects of itself.
 #[must_use]
 pub fn outlook(code: &str, lang: Lang) -> &str {
@@ -70,17 +127,19 @@ pub fn verdict(word: &str, lang: Lang) -> &str {
     }
 }
 
-/// `2026. 11. 24.` · `24 Nov 2026`
+/// `2026. 11. 24.` · `24 Nov 2026`, with spaces that no line breaks at.
 #[must_use]
 pub fn day(day: Day, lang: Lang) -> String {
     let (year, month, date) = day.ymd();
     match lang {
-        Lang::Ko => format!("{year}. {month}. {date}."),
-        Lang::En => format!("{date} {} {year}", month_name(month)),
+        Lang::Ko => format!("{year}.\u{a0}{month}.\u{a0}{date}."),
+        Lang::En => format!("{date}\u{a0}{}\u{a0}{year}", month_name(month)),
     }
 }
 
-fn month_name(month: i8) -> &'static str {
+/// `Nov`
+#[must_use]
+pub fn month_name(month: i8) -> &'static str {
     usize::try_from(month - 1).ok().and_then(|at| MONTHS.get(at)).copied().unwrap_or("")
 }
 
@@ -137,8 +196,8 @@ pub fn ago(then: Day, now: Day, lang: Lang) -> String {
         (0, Lang::En) => "today".to_owned(),
         (1, Lang::Ko) => "어제".to_owned(),
         (1, Lang::En) => "yesterday".to_owned(),
-        (days, Lang::Ko) => format!("{days}일 전"),
-        (days, Lang::En) => format!("{days} days ago"),
+        (days, Lang::Ko) => format!("{days}일\u{a0}전"),
+        (days, Lang::En) => format!("{days}\u{a0}days\u{a0}ago"),
     }
 }
 
@@ -192,6 +251,13 @@ pub fn missing(what: &str, lang: Lang) -> &str {
     }
 }
 
+/// As a sentence: a capital at its beginning, a full stop at its end.
+#[must_use]
+pub fn sentence(said: &str) -> String {
+    let stop = if said.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{}{stop}", capital(said))
+}
+
 /// Whether a text holds Hangul: on an English page it is marked as Korean for screen readers.
 #[must_use]
 pub fn is_korean(text: &str) -> bool {
@@ -205,7 +271,7 @@ mod tests {
     #[test]
     fn dates_are_said_in_their_precision() {
         for (stated, ko, en) in [
-            ("2026-12-31", "2026. 12. 31.", "31 Dec 2026"),
+            ("2026-12-31", "2026.\u{a0}12.\u{a0}31.", "31\u{a0}Dec\u{a0}2026"),
             ("2026-06", "2026년 6월", "Jun 2026"),
             ("2026-Q4", "2026년 4분기", "Q4 2026"),
             ("2026-H1", "2026년 상반기", "first half of 2026"),
@@ -222,7 +288,33 @@ mod tests {
         for (time, ko) in
             [("2026-11-23T15:00:00Z", "2026. 11. 24. 00:00"), ("2026-11-23T14:59:59.9Z", "2026. 11. 23. 23:59")]
         {
-            assert_eq!(moment(Time::parse(time).unwrap(), Lang::Ko), ko);
+            assert_eq!(moment(Time::parse(time).unwrap(), Lang::Ko).replace('\u{a0}', " "), ko);
+        }
+    }
+
+    #[test]
+    fn numbers_fit_a_tile() {
+        for (value, ko, en) in [
+            (0, "0", "0"),
+            (-7, "-7", "-7"),
+            (1_450, "1,450", "1,450"),
+            (12_345, "1.2만", "12.3k"),
+            (65_000_000, "6500만", "65m"),
+            (2_300_000_000, "23억", "2.3bn"),
+        ] {
+            let value = Amount::from_int(value);
+            assert_eq!((short(value, Lang::Ko).as_str(), short(value, Lang::En).as_str()), (ko, en));
+        }
+    }
+
+    #[test]
+    fn what_failed_is_a_sentence() {
+        for (said, sentence_of) in [
+            ("there is no commitment ‘none’", "There is no commitment ‘none’."),
+            ("날짜여야 합니다", "날짜여야 합니다."),
+            ("없습니다.", "없습니다."),
+        ] {
+            assert_eq!(sentence(said), sentence_of);
         }
     }
 
@@ -232,7 +324,7 @@ mod tests {
         for (then, ko, en) in [
             ("2026-03-01", "오늘", "today"),
             ("2026-02-28", "어제", "yesterday"),
-            ("2026-01-01", "59일 전", "59 days ago"),
+            ("2026-01-01", "59일\u{a0}전", "59\u{a0}days\u{a0}ago"),
             ("2026-03-02", "앞날", "ahead"),
         ] {
             let then = Day::parse(then).unwrap();
