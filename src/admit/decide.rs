@@ -207,7 +207,7 @@ fn does<C: Claims>(
 }
 
 fn read<T: serde::de::DeserializeOwned>(event: &Event) -> Result<T, Wrong> {
-    serde_json::from_value(event.data.clone()).map_err(|error| (Reason::DataInvalid, format!("/data: {error}")))
+    T::deserialize(&event.data).map_err(|error| (Reason::DataInvalid, format!("/data: {error}")))
 }
 
 /// The version named, where it is the agency's own or that of one it follows; whose it is comes with it.
@@ -298,11 +298,13 @@ fn correct<C: Claims>(
     check_data(&schema.schema, &body.event.data)?;
     let effects = plan(registry, &event.agency, &known.kind, body.event.time.day(), &body.event.data)?;
     let corrected = Event {
+        id: event.id,
+        agency: event.agency.clone(),
         kind: known.kind,
         time: body.event.time,
         subject: body.event.subject,
         data: body.event.data,
-        ..event.clone()
+        digest: event.digest,
     };
     Ok(Does::Correct(known.ordinal, Box::new(corrected), effects))
 }

@@ -3,7 +3,7 @@
 //! One idea for all folds: a contribution is a function of the record and its [`Standing`]; a change is the difference
 //! between two standings. Corrections, retractions and verifications therefore need no code of their own.
 
-use super::rows::{Claim, Doubt, Effect, Gives, Ordinal, Record, Rows, Statement, Tally};
+use super::rows::{Claim, Doubt, Effect, Gives, Ordinal, Record, Rows, SeriesList, Statement, Tally};
 use super::state::{At, State, minus, plus};
 use crate::admit::plan;
 use crate::event::{Amount, Day};
@@ -42,7 +42,7 @@ impl<R: Rows> State<R> {
     ) -> Result<Vec<Effect>, Doubt> {
         let mut effects = Vec::with_capacity(planned.len());
         for effect in planned {
-            let mut series: Vec<_> = effect.paths.iter().map(|path| self.series_number(path)).collect();
+            let mut series: SeriesList = effect.paths.iter().map(|path| self.series_number(path)).collect();
             let agency_series = effect.agency_path.as_ref().map(|path| self.series_number(path));
             let gives = match &effect.gives {
                 plan::Gives::Amount { amount, loose: false } => Gives::Amount(*amount),
@@ -51,12 +51,12 @@ impl<R: Rows> State<R> {
                 plan::Gives::Remark => Gives::Remark,
                 plan::Gives::Things { identities, stage_paths, counts_from } => {
                     let mut claims = Vec::new();
-                    let stage_series: Vec<_> = stage_paths.iter().map(|path| self.series_number(path)).collect();
+                    let stage_series: SeriesList = stage_paths.iter().map(|path| self.series_number(path)).collect();
                     for identity in identities {
                         for stage in 0..stage_series.len().max(1) {
                             let stage = stage as u16;
                             let counted = stage == *counts_from;
-                            let mut moved: Vec<_> = stage_series.get(usize::from(stage)).copied().into_iter().collect();
+                            let mut moved: SeriesList = stage_series.get(usize::from(stage)).copied().into_iter().collect();
                             moved.extend(counted.then_some(series.as_slice()).into_iter().flatten());
                             let thing = self.thing_number(effect.indicator, stage, identity)?;
                             let agency_series = agency_series.filter(|_| counted);

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 use uuid::Uuid;
 
 use crate::event::{Amount, Day, Time};
@@ -15,6 +16,9 @@ pub type Ordinal = u64;
 pub type ThingNumber = u64;
 /// Number of a series, from 0, in the order series first moved: the key of its [`Series`].
 pub type SeriesNumber = u32;
+/// Series that one contribution moves: total, parts and a handful of splits. Kept in place: a thing has such a list for each of its
+/// holders, and reading a thing was mostly allocating them.
+pub type SeriesList = SmallVec<[SeriesNumber; 6]>;
 /// First 16 bytes of a SHA-256 over a namespaced key (`id` + agency + UUID, `thing` + indicator + identity).
 pub type LookupKey = [u8; 16];
 
@@ -161,7 +165,7 @@ pub struct Effect {
     /// Contribution.
     pub gives: Gives,
     /// Series it moves (without those of things, which its claims name).
-    pub series: Vec<SeriesNumber>,
+    pub series: SeriesList,
     /// Marked provisional.
     pub provisional: bool,
     /// Marked approximate.
@@ -192,7 +196,7 @@ pub struct Claim {
     /// however often it is claimed.
     pub before: Option<Ordinal>,
     /// Series of stage, total, parts and splits except agency.
-    pub series: Vec<SeriesNumber>,
+    pub series: SeriesList,
     /// The agency's series, where the indicator splits by agency.
     pub agency_series: Option<SeriesNumber>,
 }
@@ -243,7 +247,7 @@ pub struct Standing {
     /// Marked approximate.
     pub approximate: bool,
     /// Series of stage, total, parts and splits except agency.
-    pub series: Vec<SeriesNumber>,
+    pub series: SeriesList,
 }
 
 /// A refused report, for lists; the entry holds the rest.

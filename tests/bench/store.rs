@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use jindo::event::{Amount, Day, Time};
 use jindo::fold::lookup::{id_key, thing_key};
 use jindo::fold::rows::{
-    Changes, Claim, Effect, Gives, Holder, Move, Record, Rows, Series, SeriesNumber, Standing, Statement, Step, Tally,
-    Thing,
+    Changes, Claim, Effect, Gives, Holder, Move, Record, Rows, Series, SeriesList, SeriesNumber, Standing, Statement,
+    Step, Tally, Thing,
 };
 use jindo::store::{Layout, Reader, Store};
 use uuid::Uuid;
@@ -147,7 +147,7 @@ impl World {
         self.at.moves.push((number, Move { index, day, step }));
     }
 
-    fn record(&mut self, agency: u64, indicator: u64, time: Time, gives: Gives, series: Vec<SeriesNumber>) -> u64 {
+    fn record(&mut self, agency: u64, indicator: u64, time: Time, gives: Gives, series: SeriesList) -> u64 {
         let ordinal = self.at.position.records;
         self.at.position.records += 1;
         let high =
@@ -198,10 +198,11 @@ impl World {
             self.state(agency, day, time);
         } else {
             let indicator = self.random.below(STATED_FROM);
-            let series =
+            let series: SeriesList =
                 [(0, 0), (1, self.random.below(2)), (2, self.random.below(17)), (3, agency), (4, self.random.below(3))]
+                    .into_iter()
                     .map(|(dimension, value)| self.series(indicator, dimension, value))
-                    .to_vec();
+                    .collect();
             let value = 1 + self.random.below(5) as i128;
             let gives = if chance <= 33 {
                 let (thing, series) = (self.at.position.things, series.clone());
@@ -229,7 +230,7 @@ impl World {
         let key = thing_key(indicator as u16, 0, &identity);
         self.asked.push(key);
         self.at.lookups.push((key, number));
-        let stands = Standing { ordinal, provisional: false, approximate: false, series: series.to_vec() };
+        let stands = Standing { ordinal, provisional: false, approximate: false, series: series.into() };
         let holder = Holder {
             agency: agency as u16,
             agency_series: None,
@@ -246,9 +247,10 @@ impl World {
 
     fn state(&mut self, agency: u64, day: Day, time: Time) {
         let indicator = STATED_FROM + self.random.below(INDICATORS - STATED_FROM);
-        let series = [(0, 0), (1, self.random.below(4)), (2, self.random.below(17))]
+        let series: SeriesList = [(0, 0), (1, self.random.below(4)), (2, self.random.below(17))]
+            .into_iter()
             .map(|(dimension, value)| self.series(indicator, dimension, value))
-            .to_vec();
+            .collect();
         let value = Amount::from_millionths(self.random.below(1_000_000_000) as i128 * UNIT / 100);
         let ordinal = self.record(agency, indicator, time, Gives::Value(value), series.clone());
         let statement = Statement {
