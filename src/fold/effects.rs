@@ -56,8 +56,9 @@ impl<R: Rows> State<R> {
                         for stage in 0..stage_series.len().max(1) {
                             let stage = stage as u16;
                             let counted = stage == *counts_from;
-                            let mut moved: SeriesList = stage_series.get(usize::from(stage)).copied().into_iter().collect();
-                            moved.extend(counted.then_some(series.as_slice()).into_iter().flatten());
+                            let mut moved: SeriesList =
+                                stage_series.get(usize::from(stage)).copied().into_iter().collect();
+                            moved.extend(counted.then_some(series.as_slice()).into_iter().flatten().copied());
                             let thing = self.thing_number(effect.indicator, stage, identity)?;
                             let agency_series = agency_series.filter(|_| counted);
                             let before = self.claim(thing, agency, agency_series, ordinal)?;

@@ -188,7 +188,13 @@ impl Model {
             about: None,
             verified_by: Vec::new(),
             disputed_by: Vec::new(),
-            effects: vec![Effect { indicator: 2, gives, series: [1, 2].into_iter().collect(), provisional: false, approximate: true }],
+            effects: vec![Effect {
+                indicator: 2,
+                gives,
+                series: [1, 2].into_iter().collect(),
+                provisional: false,
+                approximate: true,
+            }],
         };
         if let Some(old) = record.replaces {
             self.records[old as usize].replaced_by = Some(ordinal);
