@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::exit::{Exit, could, file, usage};
 use super::ledger::{Ledger, segment};
 use super::{Context, out};
+use crate::event::lang::Lang;
 use crate::log::receipt::Receipt;
 use crate::projector::receipts::Name;
 
@@ -61,8 +62,10 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
             let mut writer = out::writer(Some(path))?;
             writer.write_all(text.as_bytes()).and_then(|()| writer.flush()).map_err(|error| file(path, &error))?;
             let shown = path.display();
-            let said = context.lang.pick("의 영수증을 저장했습니다", "its receipt is in");
-            eprintln!("{index}: {said} {shown}");
+            match context.lang {
+                Lang::Ko => eprintln!("{index}번 기록의 접수증을 {shown}에 저장했습니다"),
+                Lang::En => eprintln!("{index}: its receipt is in {shown}"),
+            }
         }
         None => out::text(&text)?,
     }

@@ -178,7 +178,7 @@ fn page(told: &Recovery, lang: Lang) -> String {
             "Nothing was changed. `jindo recover` would seal the old stream, begin {next} at sequence {first}, and bring {brought} messages into it as new entries."
         ),
         (Ending::Recovered, Lang::Ko) => format!(
-            "복구했습니다: 옛 스트림을 봉인했고, {next}이(가) 순번 {first}부터 접수하며, {brought}건을 새 기록으로 옮겼습니다.\n로그의 기록, 해시, 영수증은 그대로입니다. 기록되기 전에 NATS가 잃은 보고는 각 기관의 발신함이 다시 보냅니다.\n할 일: `jindo up` 또는 `jindo run`을 시작하고 `jindo audit`으로 확인하세요."
+            "복구했습니다: 옛 스트림을 봉인했고, {next}이(가) 순번 {first}부터 접수하며, {brought}건을 새 기록으로 옮겼습니다.\n로그의 기록, 해시, 접수증은 그대로입니다. 기록되기 전에 NATS가 잃은 보고는 각 기관의 발신함이 다시 보냅니다.\n할 일: `jindo up` 또는 `jindo run`을 시작하고 `jindo audit`으로 확인하세요."
         ),
         (Ending::Recovered, Lang::En) => format!(
             "Recovered: the old stream is sealed, {next} takes reports from sequence {first} on, {brought} messages were brought into it as new entries.\nEntries, hashes and receipts of the log are what they were. Reports that NATS lost before they were recorded are sent again by their outboxes.\nnext: start `jindo up` or `jindo run`, and check with `jindo audit`."

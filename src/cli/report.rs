@@ -151,7 +151,7 @@ fn pending(who: &Who, context: &Context) -> anyhow::Result<Exit> {
     let Pulled { kept, conflicts, owed } = receipts;
     if kept + conflicts + owed > 0 {
         match context.lang {
-            Lang::Ko => eprintln!("영수증: {kept}건 받음, {owed}건 남음, 성립하지 않음 {conflicts}건"),
+            Lang::Ko => eprintln!("접수증: {kept}건 받음, {owed}건 남음, 성립하지 않음 {conflicts}건"),
             Lang::En => eprintln!("receipts: {kept} fetched, {owed} still to come, {conflicts} that do not hold"),
         }
     }

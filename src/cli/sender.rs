@@ -14,7 +14,7 @@ use crate::publish::receipts::{Pulled, pull};
 use crate::publish::{Delivered, Delivery, Draft, Outbox, ReportState, SendError, deliver};
 use crate::sign::KeyPair;
 use crate::store::progress::view::IndicatorsView;
-use crate::stream::{AppendError, Link, Login, connect};
+use crate::stream::{AppendError, Link, Login, StreamError, connect};
 
 use super::Context;
 use super::exit::{Exit, Failure, could, usage};
@@ -58,6 +58,21 @@ impl Who {
     }
 }
 
+/// Nothing was sent or kept: the key is none that NATS takes, or there is no NATS.
+fn not_connected(nats: &str, error: &StreamError) -> Failure {
+    if let StreamError::Denied { .. } = error {
+        let ko = format!("{nats}의 NATS가 이 키를 받아들이지 않습니다: 등록된 적이 없거나 폐기되었습니다");
+        return Failure::new(Exit::Permission, ko, error.to_string()).next(
+            "보낸 것도 남긴 것도 없습니다. 키를 등록하거나(`jindo key add`) 등록된 다른 키를 쓰세요.",
+            "nothing was sent or kept; register the key (`jindo key add`), or use one that is registered",
+        );
+    }
+    could(format!("NATS {nats}: {error}"), error.to_string()).next(
+        "보낸 것도 남긴 것도 없습니다. `jindo up`이 실행 중인지 확인하고 다시 실행하세요.",
+        "nothing was sent or kept; check that `jindo up` runs, then run this again",
+    )
+}
+
 /// An outbox and a connection.
 pub struct Sender {
     outbox: Outbox,
@@ -87,12 +102,7 @@ impl Sender {
         let login = Login::agency(&agency, &pair.seed());
         let outbox = Outbox::open(&dir, pair, &origin).map_err(|error| could(error.to_string(), error.to_string()))?;
         let runtime = super::runtime()?;
-        let link = runtime.block_on(connect(&nats, &login)).map_err(|error| {
-            could(format!("NATS {nats}: {error}"), error.to_string()).next(
-                "보낸 것도 남긴 것도 없습니다. `jindo up`이 실행 중인지, 키가 등록되었는지 확인하고 다시 실행하세요.",
-                "nothing was sent or kept; check that `jindo up` runs and the key is registered, then run this again",
-            )
-        })?;
+        let link = runtime.block_on(connect(&nats, &login)).map_err(|error| not_connected(&nats, &error))?;
         Ok(Sender { outbox, link, stream, runtime, dir })
     }
 

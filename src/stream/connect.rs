@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use async_nats::{Client, ConnectOptions, Event, ServerAddr};
+use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr};
 use serde_json::Value;
 use tokio::{
     sync::{broadcast, watch},
@@ -85,7 +85,7 @@ fn addresses(url: &str) -> Result<Vec<ServerAddr>, StreamError> {
 /// answers is taken, and another one when that one is gone.
 ///
 /// # Errors
-/// [`StreamError::Connect`], [`StreamError::TooOld`].
+/// [`StreamError::Connect`], [`StreamError::Denied`], [`StreamError::TooOld`].
 pub async fn connect(url: &str, login: &Login) -> Result<Link, StreamError> {
     let (violations, _) = broadcast::channel(VIOLATIONS_KEPT_MAX);
     let (connects_tx, connects) = watch::channel(0);
@@ -124,10 +124,10 @@ pub async fn connect(url: &str, login: &Login) -> Result<Link, StreamError> {
     if let Some(seed) = &login.seed {
         options = options.nkey(seed.clone());
     }
-    let client = options
-        .connect(addresses(url)?)
-        .await
-        .map_err(|error| StreamError::Connect { url: url.to_owned(), why: error.to_string() })?;
+    let client = options.connect(addresses(url)?).await.map_err(|error| match error.kind() {
+        ConnectErrorKind::AuthorizationViolation => StreamError::Denied { url: url.to_owned() },
+        _ => StreamError::Connect { url: url.to_owned(), why: error.to_string() },
+    })?;
     let link = Link { client, url: url.into(), violations, connects };
     link.check_version()?;
     Ok(link)

@@ -32,12 +32,18 @@ pub use server::{Server, ServerState};
 #[derive(Debug, thiserror::Error)]
 pub enum StreamError {
     /// No connection.
-    #[error("no connection to NATS at {url}: {why}. Is the server running, and is this key one of its users?")]
+    #[error("no connection to NATS at {url}: {why}. Is the server running?")]
     Connect {
         /// Address tried.
         url: String,
         /// What the client says.
         why: String,
+    },
+    /// The server knows no such user.
+    #[error("NATS at {url} takes no connection with this key: it was never registered there, or it was revoked")]
+    Denied {
+        /// Address tried.
+        url: String,
     },
     /// The server is too old.
     #[error("nats-server {found} at {url} is too old: {needed} or newer has the atomic batches jindo publishes with")]

@@ -102,7 +102,8 @@ fn one_that_cannot_start_says_why_and_nothing_else() {
     jindo::sign::KeyPair::generate().unwrap().save_new(&stranger).unwrap();
     let report =
         ["report", "charger.installed", "--agency", "keco", "region=11", "class=fast", "count=1", "--key-file"];
-    check(&folder, &[([&report[..], &[stranger.to_str().unwrap()]].concat(), 2, &["nothing was sent or kept"])]);
+    let stranger = [&report[..], &[stranger.to_str().unwrap()]].concat();
+    check(&folder, &[(stranger, 4, &["takes no connection with this key", "revoked", "nothing was sent or kept"])]);
     assert!(ledger.terminate().success());
     let demo = [&up("127.0.0.1:0", "0")[..], &["--demo"]].concat();
     check(&folder, &[(demo, 2, &["is not a simulated one", "start this one without --demo"])]);

@@ -132,8 +132,13 @@ pub(super) fn totals(totals: &Totals, checked: &Checked, context: &Context) -> a
         }
     }
     for refusal in &totals.refusals {
+        // One fault refuses the whole report; its other rows were sent again without it.
         let rows = format!("{}–{}", refusal.row_first, refusal.row_last);
-        lines.push(format!("{} {rows}: {}", lang.pick("행", "rows"), said(&refusal.outcome, context)));
+        let report = match lang {
+            crate::event::lang::Lang::Ko => format!("행 {rows}을 담은 보고"),
+            crate::event::lang::Lang::En => format!("the report of rows {rows}"),
+        };
+        lines.push(format!("{report}: {}", said(&refusal.outcome, context)));
     }
     if totals.unknown > 0 {
         let next = lang.pick(

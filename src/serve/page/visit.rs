@@ -136,10 +136,16 @@ impl Visit {
         address(&self.path, left.chain(set.iter().copied().filter(|(_, value)| !value.is_empty())))
     }
 
-    /// Address of data: the moment alone, for the API knows neither language nor theme.
+    /// Address of data: the moment alone, for the API knows neither language nor theme, and a time with its offset, which the API
+    /// asks for and a form does not send.
     #[must_use]
     pub fn data(&self, path: &str, own: &[(&str, &str)]) -> String {
-        address(path, self.moment().chain(own.iter().copied()))
+        let known = self.ask.known_at.map(|known| match known {
+            Known::Size(size) => size.to_string(),
+            Known::Time(time) => time.to_string(),
+        });
+        let known = known.as_deref().map(|known| ("known_at", known));
+        address(path, self.kept(&["lang", "theme", "known_at"]).chain(known).chain(own.iter().copied()))
     }
 
     /// A table of the API, with those of this page's own filters that are set.
@@ -147,11 +153,6 @@ impl Visit {
     pub fn filtered(&self, path: &str, fixed: &[(&str, &str)], names: &[&str]) -> String {
         let own = names.iter().filter_map(|name| Some((*name, self.value(name)?)));
         address(path, fixed.iter().copied().chain(own))
-    }
-
-    /// The moment as the API takes it.
-    fn moment(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.kept(&["lang", "theme"])
     }
 }
 
@@ -242,7 +243,9 @@ mod tests {
         assert_eq!(visit.link("/agencies"), format!("/agencies?{kept}"));
         assert_eq!(visit.link_with("/x", &[("a", "b&c")]), format!("/x?{kept}&a=b%26c"));
         assert_eq!(visit.turned(&[("lang", "ko"), ("status", "")]), format!("/?{}&utm=x&lang=ko", &kept[8..]));
-        assert_eq!(visit.data("/v1/indicators", &[]), format!("/v1/indicators?{}", &kept[8..]));
+        // The API was asked for a time without an offset, as the form sends it, and refused every download of a past moment.
+        let moment = "as_of=2026-06-30&known_at=2026-07-01T00%3A00%3A00Z";
+        assert_eq!(visit.data("/v1/indicators", &[("a", "b")]), format!("/v1/indicators?{moment}&a=b"));
         assert!(visit.is_past());
         assert_eq!(visit.ask.known_at, Some(Known::Time(Time::parse("2026-07-01T00:00:00Z").unwrap())));
     }
