@@ -42,6 +42,11 @@ impl Load {
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The last sequence that was acknowledged: a ledger that has it all is of that size.
+    pub fn newest(&self) -> u64 {
+        self.made().values().copied().flatten().max().unwrap_or(0)
+    }
+
     fn is_done(&self) -> bool {
         self.done.load(Ordering::SeqCst)
     }

@@ -106,7 +106,7 @@ fn replicas_tell_the_same_and_are_restarted_without_a_failed_read() {
     load.done.store(true, Ordering::SeqCst);
     cluster.runtime.block_on(publishing).unwrap();
 
-    let size = writer.proven();
+    let size = proves(&writer, load.newest());
     for replica in &replicas {
         assert_eq!(replica.proven(), size, "the writer's checkpoint reaches it");
         same(replica, &writer, size);
@@ -119,6 +119,11 @@ fn replicas_tell_the_same_and_are_restarted_without_a_failed_read() {
         assert_eq!(view["figure"]["value"], *value, "read at {size}");
     }
     takes_over(&mut cluster, writer, replicas, &folders, size);
+}
+
+/// Waits until so many entries and all after them are folded and proven: what was acknowledged last may not have been read yet.
+fn proves(ledger: &Ledger, newest: u64) -> u64 {
+    until("what was acknowledged", || Some(ledger.proven()).filter(|size| *size >= newest))
 }
 
 /// The writer is gone for good, and a server of the cluster with it; a replica with the log's key goes on, and the other replica follows it.
@@ -135,7 +140,7 @@ fn takes_over(cluster: &mut Cluster, writer: Ledger, mut replicas: Vec<Ledger>, 
     load.goes_on(20);
     load.done.store(true, Ordering::SeqCst);
     cluster.runtime.block_on(publishing).unwrap();
-    let grown = writer.proven();
+    let grown = proves(&writer, load.newest());
     assert!(grown >= size + 20, "{grown}");
     assert_eq!(replicas[0].proven(), grown);
     same(&replicas[0], &writer, grown);

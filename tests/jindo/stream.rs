@@ -346,7 +346,7 @@ async fn new_keys_are_taken_without_a_restart() {
     let seed = key.seed().unwrap();
     let login = jindo::stream::Login::agency("kita", &seed);
     let error = jindo::stream::connect(&nats.url, &login).await.unwrap_err();
-    assert!(matches!(error, StreamError::Connect { .. }), "{error}");
+    assert!(matches!(error, StreamError::Denied { .. }), "{error}");
     let pid = nats.server.pid();
     nats.server
         .reload(|config| {
