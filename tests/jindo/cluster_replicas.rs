@@ -106,9 +106,9 @@ fn replicas_tell_the_same_and_are_restarted_without_a_failed_read() {
     load.done.store(true, Ordering::SeqCst);
     cluster.runtime.block_on(publishing).unwrap();
 
-    let size = proves(&writer, load.newest());
+    let size = writer.proven_to(load.newest());
     for replica in &replicas {
-        assert_eq!(replica.proven(), size, "the writer's checkpoint reaches it");
+        assert_eq!(replica.proven_to(size), size, "the writer's checkpoint reaches it");
         same(replica, &writer, size);
         assert_eq!(text(replica, "/log/checkpoint"), text(&writer, "/log/checkpoint"));
         let receipt = format!("/v1/receipts/{}", size - 1);
@@ -119,11 +119,6 @@ fn replicas_tell_the_same_and_are_restarted_without_a_failed_read() {
         assert_eq!(view["figure"]["value"], *value, "read at {size}");
     }
     takes_over(&mut cluster, writer, replicas, &folders, size);
-}
-
-/// Waits until so many entries and all after them are folded and proven: what was acknowledged last may not have been read yet.
-fn proves(ledger: &Ledger, newest: u64) -> u64 {
-    until("what was acknowledged", || Some(ledger.proven()).filter(|size| *size >= newest))
 }
 
 /// The writer is gone for good, and a server of the cluster with it; a replica with the log's key goes on, and the other replica follows it.
@@ -140,9 +135,9 @@ fn takes_over(cluster: &mut Cluster, writer: Ledger, mut replicas: Vec<Ledger>, 
     load.goes_on(20);
     load.done.store(true, Ordering::SeqCst);
     cluster.runtime.block_on(publishing).unwrap();
-    let grown = proves(&writer, load.newest());
+    let grown = writer.proven_to(load.newest());
     assert!(grown >= size + 20, "{grown}");
-    assert_eq!(replicas[0].proven(), grown);
+    assert_eq!(replicas[0].proven_to(grown), grown);
     same(&replicas[0], &writer, grown);
     assert!(writer.terminate().success() && replicas.remove(0).terminate().success());
     let digest = |folder: &Folder| folder.json(&["rebuild"]).1["digest"].clone();

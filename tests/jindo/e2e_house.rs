@@ -237,6 +237,11 @@ impl Ledger {
         })
     }
 
+    /// As [`Ledger::proven`], of so many entries at least: what was acknowledged last may not have been read yet.
+    pub fn proven_to(&self, newest: u64) -> u64 {
+        until("what was acknowledged", || Some(self.proven()).filter(|size| *size >= newest))
+    }
+
     /// Waits until exactly so many entries are folded, as long as there are more and more of them.
     pub fn folds(&self, size: u64) {
         let mut held = 0;
