@@ -173,7 +173,7 @@ impl Work {
         load.done.store(true, Ordering::SeqCst);
         let no_commit = watching.join().unwrap();
         agencies.into_iter().for_each(|agency| cluster.runtime.block_on(agency).unwrap());
-        let size = ledger.proven();
+        let size = ledger.proven_to(load.newest());
         let made = load.made();
         let no_ack = *load.longest.lock().unwrap_or_else(PoisonError::into_inner);
         let reports = made.len();
