@@ -5,9 +5,11 @@
 //! Success is told only for an acknowledgement that names our stream and counts our messages; what could not be learned
 //! is [`AppendError::Unknown`], never guessed.
 
-use std::{collections::BTreeMap, str::FromStr as _, sync::Arc, time::Duration};
+mod part;
 
-use async_nats::{HeaderMap, HeaderName, HeaderValue, Message, StatusCode, Subscriber};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use async_nats::{HeaderMap, Message, StatusCode, Subscriber};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use serde_json::Value;
@@ -16,11 +18,9 @@ use tokio::{
     time::Instant,
 };
 
+use self::part::{BatchHeaders, Part, chunk, headers};
 use super::{Link, succession::number_of};
-use crate::limits::{
-    MESSAGE_BYTES_MAX, PUBLISH_BATCH_BYTES_MAX, PUBLISH_BATCH_MAX, PUBLISH_IN_FLIGHT_MAX, PUBLISH_TIMEOUT_MS,
-    RECONNECT_GRACE_MS,
-};
+use crate::limits::{MESSAGE_BYTES_MAX, PUBLISH_IN_FLIGHT_MAX, PUBLISH_TIMEOUT_MS, RECONNECT_GRACE_MS};
 
 /// `err_code`: atomic batches are not enabled for the stream.
 const BATCH_DISABLED: u64 = 10_174;
@@ -104,10 +104,19 @@ pub async fn append(link: &Link, stream: &str, messages: &[Outgoing]) -> Vec<App
 pub(crate) async fn append_within(link: &Link, stream: &str, messages: &[Outgoing], bytes_max: usize) -> Vec<Appended> {
     let mut answers: Vec<Appended> = Vec::with_capacity(messages.len());
     let mut rest = messages;
-    while !rest.is_empty() {
-        let (part, after) = rest.split_at(chunk(rest));
-        answers.extend(Call::new(link, stream, part).run(bytes_max).await);
+    let mut next = || {
+        let (part, after) = rest.split_at_checked(chunk(rest))?;
         rest = after;
+        Some(Part::new(part, bytes_max))
+    };
+    let inbox = link.client.new_inbox();
+    let mut heard = link.client.subscribe(format!("{inbox}.*")).await.map_err(|error| error.to_string());
+    let mut part = next();
+    while let Some(sending) = part {
+        let mut ahead = None;
+        let call = Call::new(link, stream, &inbox, bytes_max, sending.messages);
+        answers.extend(call.run(sending, &mut heard, &mut || ahead = next()).await);
+        part = ahead.or_else(&mut next);
     }
     answers
 }
@@ -118,45 +127,12 @@ fn after_reconnect() -> Instant {
     Instant::now() + Duration::from_millis(RECONNECT_GRACE_MS)
 }
 
-/// How many of the messages make one batch.
-fn chunk(messages: &[Outgoing]) -> usize {
-    let mut bytes = 0;
-    let fits = |message: &&Outgoing| {
-        bytes += size(message);
-        bytes <= PUBLISH_BATCH_BYTES_MAX
-    };
-    messages.iter().take(PUBLISH_BATCH_MAX).take_while(fits).count().max(1)
-}
-
-fn size(message: &Outgoing) -> usize {
-    let headers: usize = message.headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
-    message.subject.len() + headers + message.body.len()
-}
-
-fn headers(message: &Outgoing, bytes_max: usize) -> Result<HeaderMap, AppendError> {
-    let malformed = |why: String| AppendError::Malformed { why };
-    // What ends a word on the wire. Other strange characters the server takes, and admission refuses.
-    if message.subject.is_empty() || message.subject.contains([' ', '\t', '\r', '\n', '\u{b}', '\u{c}']) {
-        return Err(malformed(format!("'{}' is no subject", message.subject.escape_debug())));
-    }
-    // Room for the batch's own headers, about 110 bytes.
-    let bytes = size(message) + 128;
-    if bytes > bytes_max {
-        return Err(AppendError::TooLarge { bytes });
-    }
-    let mut map = HeaderMap::new();
-    for (name, value) in &message.headers {
-        let name = HeaderName::from_str(name).map_err(|error| malformed(error.to_string()))?;
-        let value = HeaderValue::from_str(value).map_err(|error| malformed(error.to_string()))?;
-        map.append(name, value);
-    }
-    Ok(map)
-}
-
 /// One batch on its way.
 struct Call<'a> {
     link: &'a Link,
     stream: &'a str,
+    inbox: &'a str,
+    bytes_max: usize,
     messages: &'a [Outgoing],
     /// Index → answer.
     done: BTreeMap<usize, Appended>,
@@ -185,38 +161,37 @@ enum Reply {
 }
 
 impl<'a> Call<'a> {
-    fn new(link: &'a Link, stream: &'a str, messages: &'a [Outgoing]) -> Self {
+    fn new(link: &'a Link, stream: &'a str, inbox: &'a str, bytes_max: usize, messages: &'a [Outgoing]) -> Self {
         let mut connects = link.connects();
         connects.mark_unchanged();
-        Call { link, stream, messages, done: BTreeMap::new(), violations: link.violations(), connects }
+        let (done, violations) = (BTreeMap::new(), link.violations());
+        Call { link, stream, inbox, bytes_max, messages, done, violations, connects }
     }
 
-    async fn run(mut self, bytes_max: usize) -> Vec<Appended> {
-        let mut sendable = BTreeMap::new();
-        for (index, message) in self.messages.iter().enumerate() {
-            match headers(message, bytes_max) {
-                Ok(map) => drop(sendable.insert(index, map)),
-                Err(error) => drop(self.done.insert(index, Err(error))),
-            }
-        }
-        let inbox = self.link.client.new_inbox();
-        match self.link.client.subscribe(format!("{inbox}.*")).await {
+    /// Sends a part. `meanwhile` is called at most once, while the server makes a batch durable.
+    async fn run(
+        mut self,
+        part: Part<'_>,
+        answers: &mut Result<Subscriber, String>,
+        meanwhile: &mut (dyn FnMut() + Send),
+    ) -> Vec<Appended> {
+        self.done = part.failed;
+        match answers {
             Err(error) => self.fill(&format!("no answers can be received: {error}")),
-            Ok(mut answers) => {
+            Ok(answers) => {
+                let (mut batch, mut meanwhile) = (part.batch, Some(meanwhile));
                 // Each round settles at least one message, or ends the loop.
                 loop {
-                    sendable.retain(|index, _| !self.done.contains_key(index));
-                    let outcome = match sendable.len() {
+                    let outcome = match batch.maps.len() {
                         0 => break,
                         1 => Batch::Singles,
-                        _ => self.batch(&sendable, &inbox, &mut answers).await,
+                        _ => self.batch(&mut batch, answers, &mut meanwhile).await,
                     };
                     match outcome {
                         Batch::Done => break,
-                        Batch::Again => {}
+                        Batch::Again => batch = BatchHeaders::new(self.rest()),
                         Batch::Singles => {
-                            sendable.retain(|index, _| !self.done.contains_key(index));
-                            self.singles(&sendable, &inbox, &mut answers).await;
+                            self.singles(self.rest(), answers).await;
                             break;
                         }
                     }
@@ -225,6 +200,13 @@ impl<'a> Call<'a> {
         }
         self.fill("no acknowledgement came in time");
         self.done.into_values().collect()
+    }
+
+    /// Headers of what has no answer yet.
+    fn rest(&self) -> BTreeMap<usize, HeaderMap> {
+        let open = self.messages.iter().enumerate().filter(|(index, _)| !self.done.contains_key(index));
+        // What cannot be sent has its answer already.
+        open.filter_map(|(index, message)| Some((index, headers(message, self.bytes_max).ok()?))).collect()
     }
 
     /// Whatever has no answer yet is unknown.
@@ -244,31 +226,33 @@ impl<'a> Call<'a> {
         sent.map_err(|error| AppendError::Unknown { why: error.to_string() })
     }
 
-    /// One atomic batch over everything in `sendable` (at least two).
-    async fn batch(&mut self, sendable: &BTreeMap<usize, HeaderMap>, inbox: &str, answers: &mut Subscriber) -> Batch {
-        let id = uuid::Uuid::now_v7().simple().to_string();
-        let last = sendable.len();
-        for (position, (&index, map)) in (1..).zip(sendable) {
-            let mut map = map.clone();
-            map.insert("Nats-Batch-Id", id.as_str());
-            map.insert("Nats-Batch-Sequence", position.to_string());
-            if position == last {
-                map.insert("Nats-Batch-Commit", "1");
-            }
+    /// One atomic batch over everything in it (at least two); their headers are gone afterwards.
+    async fn batch(
+        &mut self,
+        batch: &mut BatchHeaders,
+        answers: &mut Subscriber,
+        meanwhile: &mut Option<&mut (dyn FnMut() + Send)>,
+    ) -> Batch {
+        let sent: Vec<usize> = batch.maps.keys().copied().collect();
+        let last = sent.len();
+        for (position, (index, map)) in (1..).zip(std::mem::take(&mut batch.maps)) {
             // The first and the last message are answered.
-            let reply = (position == 1 || position == last).then(|| format!("{inbox}.{id}-{position}"));
+            let reply = (position == 1 || position == last).then(|| format!("{}.{}-{position}", self.inbox, batch.id));
             let answered = reply.clone();
             if let Err(error) = self.publish(index, reply, map).await {
                 self.fill(&error.to_string());
                 return Batch::Done;
             }
             let Some(subject) = answered else { continue };
-            match self.batch_reply(&subject, answers, position == last, sendable).await {
+            if let Some(meanwhile) = meanwhile.take_if(|_| position == last) {
+                meanwhile();
+            }
+            match self.batch_reply(&subject, answers, position == last, &sent).await {
                 // The server takes the batch: only now is the rest sent, so that an exhausted stream costs one message.
                 Ok(Some(Reply::Started)) if position == 1 => {}
                 Ok(Some(Reply::Ack { seq, count })) if position == last && count == u64::try_from(last).ok() => {
                     let first = seq + 1 - count.unwrap_or_default();
-                    for (seq, &index) in (first..).zip(sendable.keys()) {
+                    for (seq, &index) in (first..).zip(&sent) {
                         self.done.insert(index, Ok(seq));
                     }
                     return Batch::Done;
@@ -315,7 +299,7 @@ impl<'a> Call<'a> {
         subject: &str,
         answers: &mut Subscriber,
         commit: bool,
-        sendable: &BTreeMap<usize, HeaderMap>,
+        sent: &[usize],
     ) -> Result<Option<Reply>, String> {
         let mut deadline = Instant::now() + Duration::from_millis(PUBLISH_TIMEOUT_MS);
         loop {
@@ -326,7 +310,7 @@ impl<'a> Call<'a> {
                     Some(message) if message.subject.as_str() == subject => {
                         // A violation overtaken by the answer (an incomplete batch) still names the culprit.
                         while let Ok(forbidden) = self.violations.try_recv() {
-                            if self.forbid(&forbidden, sendable) {
+                            if self.forbid(&forbidden, sent) {
                                 return Ok(None);
                             }
                         }
@@ -334,7 +318,7 @@ impl<'a> Call<'a> {
                     }
                     Some(_) => {}
                 },
-                Ok(forbidden) = self.violations.recv() => if self.forbid(&forbidden, sendable) {
+                Ok(forbidden) = self.violations.recv() => if self.forbid(&forbidden, sent) {
                     return Ok(None);
                 },
                 Ok(()) = self.connects.changed() => deadline = deadline.min(after_reconnect()),
@@ -347,9 +331,9 @@ impl<'a> Call<'a> {
     }
 
     /// Settles every message with a forbidden subject; whether there was one.
-    fn forbid(&mut self, subject: &str, among: &BTreeMap<usize, HeaderMap>) -> bool {
+    fn forbid(&mut self, subject: &str, among: &[usize]) -> bool {
         let mut any = false;
-        for &index in among.keys().filter(|&&index| self.messages[index].subject == subject) {
+        for &index in among.iter().filter(|&&index| self.messages[index].subject == subject) {
             self.done.insert(index, Err(AppendError::NotPermitted { subject: subject.to_owned() }));
             any = true;
         }
@@ -357,17 +341,18 @@ impl<'a> Call<'a> {
     }
 
     /// One by one, `PUBLISH_IN_FLIGHT_MAX` unanswered at a time, in order.
-    async fn singles(&mut self, sendable: &BTreeMap<usize, HeaderMap>, inbox: &str, answers: &mut Subscriber) {
+    async fn singles(&mut self, sendable: BTreeMap<usize, HeaderMap>, answers: &mut Subscriber) {
         let mut waiting: BTreeMap<usize, ()> = BTreeMap::new();
-        let mut next = sendable.iter();
+        let all: Vec<usize> = sendable.keys().copied().collect();
+        let mut next = sendable.into_iter();
         let tag = uuid::Uuid::now_v7().simple().to_string();
         let patience = Duration::from_millis(PUBLISH_TIMEOUT_MS);
         let mut deadline = Instant::now() + patience;
         loop {
             while waiting.len() < PUBLISH_IN_FLIGHT_MAX {
-                let Some((&index, map)) = next.next() else { break };
-                let reply = format!("{inbox}.{tag}-{index}");
-                match self.publish(index, Some(reply), map.clone()).await {
+                let Some((index, map)) = next.next() else { break };
+                let reply = format!("{}.{tag}-{index}", self.inbox);
+                match self.publish(index, Some(reply), map).await {
                     Ok(()) => drop(waiting.insert(index, ())),
                     Err(error) => drop(self.done.insert(index, Err(error))),
                 }
@@ -391,7 +376,7 @@ impl<'a> Call<'a> {
                     };
                     self.done.insert(index, answer);
                 },
-                Ok(forbidden) = self.violations.recv() => if self.forbid(&forbidden, sendable) {
+                Ok(forbidden) = self.violations.recv() => if self.forbid(&forbidden, &all) {
                     waiting.retain(|index, ()| !self.done.contains_key(index));
                     deadline = Instant::now() + patience;
                 },
