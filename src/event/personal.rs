@@ -27,8 +27,8 @@ fn walk(value: &Value, key: &str) -> Option<String> {
         }
         Value::Object(fields) => {
             return fields.iter().find_map(|(key, item)| {
-                let below = if carries(key) { Some(String::new()) } else { walk(item, key) };
-                Some(format!("/{}{}", key.replace('~', "~0").replace('/', "~1"), below?))
+                let below = if carries(key) { String::new() } else { walk(item, key)? };
+                Some(format!("/{}{below}", key.replace('~', "~0").replace('/', "~1")))
             });
         }
         // Thirteen digits of won are an amount.
@@ -77,7 +77,7 @@ const JOINT_MAX: usize = 5;
 #[must_use]
 pub fn carries(text: &str) -> bool {
     // Most texts hold fewer than thirteen digits: they end here.
-    if text.is_ascii() && text.bytes().filter(u8::is_ascii_digit).count() < DIGITS {
+    if text.len() < DIGITS || text.is_ascii() && text.bytes().filter(u8::is_ascii_digit).count() < DIGITS {
         return false;
     }
     let chars: Vec<char> = text.chars().filter_map(plain).collect();
