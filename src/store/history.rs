@@ -180,27 +180,6 @@ impl Head {
         }
         Ok((None, None))
     }
-
-    /// Moves from a place on: closed blocks by position in the directory, then the open one. `None` past the end.
-    pub(super) fn moves_from(
-        &self,
-        number: SeriesNumber,
-        disk: &Disk,
-        place: u32,
-    ) -> Result<Option<(Vec<Move>, u32)>, Doubt> {
-        if place > self.extent.chunks {
-            return Ok(None);
-        }
-        let (block, next) = {
-            let directory = self.directory.read().unwrap_or_else(PoisonError::into_inner);
-            let known = directory.get(..self.extent.chunks as usize).unwrap_or(&directory);
-            let at = (place as usize..known.len()).find(|at| known[*at].table as usize != *at);
-            (at.map(|at| known[at].number), at.map_or(self.extent.chunks + 1, |at| at as u32 + 1))
-        };
-        let bytes = block.map(|block| read_chunk(disk, number, block)).transpose()?;
-        let steps = moves(bytes.as_deref().unwrap_or(self.open.bytes()))?.collect::<Result<_, _>>()?;
-        Ok(Some((steps, next)))
-    }
 }
 
 fn chunk_payload(series: SeriesNumber, stream: &[u8]) -> row::Writer {

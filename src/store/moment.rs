@@ -30,19 +30,10 @@ impl<'a> At<'a> {
         At { view, moment, record: Some((log, registry)) }
     }
 
-    /// The entry that moved a series last before the moment. Reads its history up to there.
+    /// The entry that moved a series last before the moment.
     fn last_before(&self, number: SeriesNumber) -> Option<Last> {
         let (log, registry) = self.record?;
-        let (mut place, mut newest) = (0, None);
-        while let Some((moves, next)) = self.view.moves(number, place).ok()? {
-            let inside = moves.iter().take_while(|moved| moved.index < self.moment.size);
-            newest = inside.map(|moved| moved.index).last().or(newest);
-            if moves.last().is_some_and(|moved| moved.index >= self.moment.size) {
-                break;
-            }
-            place = next;
-        }
-        let index = newest?;
+        let index = self.view.index_before(number, self.moment.size).ok()??;
         let entry = Entry::parse(&log.read(index).ok()?).ok()?;
         let subject = Subject::parse(entry.subject.text()?).ok()?;
         let agency = registry.agencies.get(subject.agency.as_str())?.number;

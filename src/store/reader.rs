@@ -154,13 +154,13 @@ impl View {
         }
     }
 
-    /// Moves of a series, oldest first, a block at a time: from `place` 0, then from the place given back, until `None`.
+    /// Index of the entry that moved a series last before `size`.
     ///
     /// # Errors
     /// [`Doubt`] where a row cannot be trusted.
-    pub fn moves(&self, number: SeriesNumber, place: u32) -> Result<Option<(Vec<Move>, u32)>, Doubt> {
+    pub fn index_before(&self, number: SeriesNumber, size: u64) -> Result<Option<u64>, Doubt> {
         let Some(head) = self.snapshot.heads.get(number as usize) else { return Ok(None) };
-        head.moves_from(number, &self.shared.disk, place)
+        head.index_before(number, &self.shared.disk, size)
     }
 }
 

@@ -4,6 +4,7 @@
 mod damage_tests;
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use proptest::prelude::*;
@@ -273,13 +274,17 @@ impl Model {
                 let first_verified = known.iter().find(|known| known.verified).copied();
                 assert_eq!(reader.winners(number, day)?, (known.first().copied(), first_verified));
             }
-            let (mut place, mut read) = (0, Vec::new());
-            while let Some((moves, next)) = view.moves(number, place)? {
-                read.extend(moves);
-                place = next;
-            }
+            let mut read = Vec::new();
+            view.each_move(number, 0..size, false, &mut |step| {
+                read.push(*step);
+                ControlFlow::Continue(())
+            })?;
             let known: Vec<Move> = self.moves.iter().filter(|(of, _)| *of == number).map(|(_, step)| *step).collect();
             assert_eq!(read, known);
+            for size in 0..=size {
+                let newest = known.iter().rev().map(|step| step.index).find(|index| *index < size);
+                assert_eq!(view.index_before(number, size)?, newest, "series {number} before {size}");
+            }
         }
         for (key, number) in &self.lookups {
             assert_eq!(reader.lookup(key)?, Some(*number));

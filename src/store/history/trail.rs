@@ -57,6 +57,32 @@ impl Head {
         Ok(())
     }
 
+    /// Index of the entry that moved the series last before `size`. Reads one block at most.
+    pub(in crate::store) fn index_before(
+        &self,
+        number: SeriesNumber,
+        disk: &Disk,
+        size: u64,
+    ) -> Result<Option<u64>, Doubt> {
+        let (before, block) = {
+            let directory = self.directory.read().unwrap_or_else(PoisonError::into_inner);
+            let known = directory.get(..self.extent.chunks as usize).unwrap_or(&directory);
+            let whole = known.partition_point(|chunk| chunk.index_last < size);
+            // A table ends with the block it stands behind, so the first chunk that reaches `size` is no table.
+            (whole.checked_sub(1).map(|last| known[last].index_last), known.get(whole).map(|chunk| chunk.number))
+        };
+        let bytes = block.map(|block| read_chunk(disk, number, block)).transpose()?;
+        let mut newest = before;
+        for step in moves(bytes.as_deref().unwrap_or(self.open.bytes()))? {
+            let index = step?.index;
+            if index >= size {
+                break;
+            }
+            newest = Some(index);
+        }
+        Ok(newest)
+    }
+
     /// Closed blocks that may hold moves of the entries in `span`, oldest first, and (`None`) the open one.
     fn blocks_in(&self, span: &Range<u64>) -> Vec<Option<u64>> {
         let directory = self.directory.read().unwrap_or_else(PoisonError::into_inner);
