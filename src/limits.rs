@@ -216,8 +216,8 @@ pub const FIGURE_MILLIONTHS_MAX: i128 = 10_i128.pow(30) - 1;
 pub const IDENTITY_BYTES_MAX: usize = 200;
 /// Records read for one commit that are kept until its end, about 300 bytes each: a correction asks for its own several times.
 pub const RECORDS_READ_MAX: usize = 8_192;
-/// Winning statements per series and day kept in memory by the fold: about 30 MB.
-pub const WINNERS_CACHED_MAX: usize = 150_000;
+/// Winning statements per series and day kept in memory by the fold: as many as a hash table of 2^16 places holds, 14 MB.
+pub const WINNERS_CACHED_MAX: usize = 57_344;
 /// Bytes of a stream's name: longer or stranger ones (never ours) enter an entry as their hash.
 pub const STREAM_NAME_BYTES_MAX: usize = 128;
 /// Texts masked in one withheld body: as many as a batch has events. Somebody who must mask more masks the whole of a report.
@@ -277,21 +277,24 @@ pub const STORE_TABLE_BYTES_MIN: u32 = 4_096;
 /// Day tables of recently moved series kept in memory, in bytes: the next table is made from the last.
 pub const STORE_TABLE_CACHE_BYTES: usize = 16 * 1024 * 1024;
 /// Records in one packed row: a row of its own costs sled about a microsecond and 50 bytes of memory.
-pub const STORE_RECORDS_PER_ROW: u16 = 8;
+pub const STORE_RECORDS_PER_ROW: u16 = 32;
 /// Things in one packed row.
-pub const STORE_THINGS_PER_ROW: u16 = 8;
+pub const STORE_THINGS_PER_ROW: u16 = 32;
+/// Bytes after which a row of changed states closes.
+pub const STORE_AMENDED_ROW_BYTES: usize = 4_096;
 /// Statements kept in memory before they become a sorted run.
 pub const STORE_STATEMENTS_MEMORY: usize = 32_768;
 /// Bytes after which a row of a run of statements closes.
 pub const STORE_STATEMENT_ROW_BYTES: usize = 2_048;
 /// Winners of a series and day kept in memory, 100 bytes each: 180 stated series over a year. Others are read from history.
 pub const STORE_WINNERS_MEMORY: usize = 65_536;
-/// Lookup keys kept in memory before they become a sorted run: the more, the fewer runs there are to ask.
-pub const STORE_INDEX_MEMORY_KEYS: usize = 131_072;
+/// Lookup keys kept in memory before they become a sorted run: the more, the fewer runs there are to ask. So many fill a hash
+/// table of 2^18 places; one more doubles it.
+pub const STORE_INDEX_MEMORY_KEYS: usize = 229_376;
 /// Runs of one size merged into one of the next.
-pub const STORE_INDEX_FANOUT: usize = 8;
-/// Keys in one row of a run, 24 bytes each: a cold lookup reads a leaf of such rows, 32 KiB.
-pub const STORE_INDEX_ROW_KEYS: u32 = 42;
+pub const STORE_INDEX_FANOUT: usize = 4;
+/// Keys in one row of a run, 24 bytes each: a cold lookup reads a leaf of some five such rows, 20 kB.
+pub const STORE_INDEX_ROW_KEYS: u32 = 168;
 /// Rows written by one batch of a merge: readers and commits wait no longer than for one such batch.
 pub const STORE_MERGE_BATCH_ROWS: usize = 128;
 /// Runs of one size that may wait for a merge before commits wait for it too: each costs every lookup a probe.
@@ -299,7 +302,7 @@ pub const STORE_INDEX_RUNS_MAX: usize = 32;
 /// How long a commit waits for such a merge; then it goes on, and the next one waits again.
 pub const STORE_MERGE_WAIT_MS: u64 = 10_000;
 /// sled never evicts a page written since it was opened: after this many bytes written it is closed and opened again.
-pub const STORE_REOPEN_BYTES: u64 = 48 * 1024 * 1024;
+pub const STORE_REOPEN_BYTES: u64 = 32 * 1024 * 1024;
 /// How long sled may take to open its files; it takes well under a second for ten million events, but runs `sync` first.
 pub const STORE_OPEN_MS: u64 = 120_000;
 /// Page cache of sled for what is read.
@@ -450,9 +453,13 @@ pub const CONFLICTS_KEPT_MAX: usize = 64;
 /// Bytes of such a file: two checkpoints of [`CHECKPOINT_BYTES_MAX`] and a proof of 80 hashes.
 pub const FORK_BYTES_MAX: usize = 192 * 1024;
 /// Bundles of 256 entries that an audit reads and checks at once, on all cores.
-pub const AUDIT_BATCH_BUNDLES: usize = 16;
+pub const AUDIT_BATCH_BUNDLES: usize = 8;
 /// Bytes of entries after which such a batch closes: three are in flight.
-pub const AUDIT_BATCH_BYTES: usize = 4 * 1024 * 1024;
+pub const AUDIT_BATCH_BYTES: usize = 2 * 1024 * 1024;
+/// As [`STORE_REOPEN_BYTES`], for the store that an audit judges by: nobody waits for it, and an auditor's computer may be small.
+pub const AUDIT_STORE_REOPEN_BYTES: u64 = 16 * 1024 * 1024;
+/// As [`STORE_CACHE_BYTES`], for that store.
+pub const AUDIT_STORE_CACHE_BYTES: usize = 8 * 1024 * 1024;
 /// Findings of one kind that an audit keeps with their details; further ones are counted.
 pub const AUDIT_FINDINGS_KEPT: u64 = 100;
 /// Receipts that one audit takes: some hundred bytes of memory each.

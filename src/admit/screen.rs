@@ -37,6 +37,17 @@ pub struct Screened {
     pub signer: Signer,
 }
 
+impl Screened {
+    /// Lets go of the data of events that move indicators: their effects say all that folding asks, and the trees are most of
+    /// a batch's memory.
+    pub fn lighten(&mut self) {
+        if let Ok(report) = &mut self.outcome {
+            let moving = report.events.iter_mut().filter(|planned| !planned.effects.is_empty());
+            moving.for_each(|planned| planned.event.data = Value::Null);
+        }
+    }
+}
+
 /// Who sent a message, as far as it says so.
 #[derive(Debug, Clone)]
 pub struct Signer {

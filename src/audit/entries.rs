@@ -47,11 +47,13 @@ pub struct Entries<'a> {
     trust: Trust,
     registry: &'a Mutex<Arc<Registry>>,
     rows: Reader,
+    evidence: bool,
     bundle: u64,
 }
 
 impl<'a> Entries<'a> {
-    /// From the beginning. `registry` is the newest one that the reader of the batches knows, `rows` are those it judges by.
+    /// From the beginning. `registry` is the newest one that the reader of the batches knows, `rows` are those it judges by, and
+    /// `evidence` says whether it asks what evidence events name.
     #[must_use]
     pub fn new(
         folder: &'a LogFolder,
@@ -59,8 +61,9 @@ impl<'a> Entries<'a> {
         trust: Trust,
         registry: &'a Mutex<Arc<Registry>>,
         rows: Reader,
+        evidence: bool,
     ) -> Self {
-        Entries { folder, size, trust, registry, rows, bundle: 0 }
+        Entries { folder, size, trust, registry, rows, evidence, bundle: 0 }
     }
 }
 
@@ -101,7 +104,7 @@ impl Iterator for Entries<'_> {
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // Before anything is read from them.
         let folded = self.rows.position().size;
-        let by = By { registry: &registry, trust: self.trust, rows: &self.rows, folded };
+        let by = By { registry: &registry, trust: self.trust, rows: &self.rows, folded, evidence: self.evidence };
         let bundles = parallel::map(raw, |(first, width, entries, tile)| {
             let leaves = leaves(self.folder, self.size, first, &entries, tile, width);
             let one = |(at, (leaf, found)): (usize, ([u8; 32], Option<[u8; 32]>))| {
@@ -160,6 +163,8 @@ struct By<'a> {
     rows: &'a Reader,
     /// Log size up to which the rows are folded at least.
     folded: u64,
+    /// Whether somebody asks what evidence events name.
+    evidence: bool,
 }
 
 fn is_withheld(bytes: &[u8]) -> bool {
@@ -178,11 +183,14 @@ fn check(index: u64, leaf: [u8; 32], found: Option<[u8; 32]>, bytes: Option<&[u8
         findings.push(finding.at(index).versions(hex(&found), hex(&leaf)));
     }
     let entry = bytes.and_then(|bytes| read(index, bytes, &mut findings));
-    let entry = entry.map(|entry| {
+    let mut entry = entry.map(|entry| {
         let screened = screen(&entry, by.registry, by.trust);
         (entry, screened)
     });
     let ahead = entry.as_ref().map_or_else(Ahead::default, |(_, screened)| Ahead::read(by.rows, by.folded, screened));
+    if let Some((_, screened)) = entry.as_mut().filter(|_| !by.evidence) {
+        screened.lighten();
+    }
     Checked { index, leaf, entry, ahead, findings }
 }
 

@@ -11,7 +11,7 @@ use crate::admit::decide::Decided;
 use crate::admit::screen::{Screened, Trust, screen};
 use crate::catalogue::registry::{RULES_KNOWN, Registry};
 use crate::fold::ahead::Ahead;
-use crate::limits::{CLOCK_AHEAD_NS_MAX, STATE_DIGEST_EVERY};
+use crate::limits::{AUDIT_STORE_CACHE_BYTES, AUDIT_STORE_REOPEN_BYTES, CLOCK_AHEAD_NS_MAX, STATE_DIGEST_EVERY};
 use crate::log::entry::{Entry, Kept, Ruling, Verdict};
 use crate::log::folder::LogFolder;
 use crate::projector::folding::{Folding, refused, ruling_of};
@@ -44,7 +44,8 @@ impl Judge {
     /// The folder cannot be used.
     pub fn new(scratch: &Path, trust: Trust, evidence: bool) -> Result<Self, Halt> {
         // It is thrown away in the end: what a crash loses of it is no matter.
-        let layout = Layout { flush_ms: None, ..Layout::default() };
+        let (reopen_bytes, cache_bytes) = (AUDIT_STORE_REOPEN_BYTES, AUDIT_STORE_CACHE_BYTES);
+        let layout = Layout { flush_ms: None, reopen_bytes, cache_bytes, ..Layout::default() };
         let folding = Folding::open_with(scratch, layout)?;
         let evidence = evidence.then(Vec::new);
         Ok(Judge { folding, trust, stream: None, seen: SeenClaims::new(), evidence, withheld: Vec::new() })

@@ -209,8 +209,9 @@ impl Audit<'_> {
         std::thread::scope(|scope| {
             let (sender, batches) = mpsc::sync_channel::<Batch>(1);
             let (folder, trust, known, rows) = (self.folder, self.trust, &registry, self.judge.rows());
+            let evidence = self.judge.evidence.is_some();
             scope.spawn(move || {
-                for batch in Entries::new(folder, size, trust, known, rows) {
+                for batch in Entries::new(folder, size, trust, known, rows, evidence) {
                     // The other side is gone: it failed.
                     if sender.send(batch).is_err() {
                         return;

@@ -1,7 +1,5 @@
 //! Entries screened on all cores, ready to be folded in order.
 
-use serde_json::Value;
-
 use crate::admit::screen::{Screened, Trust, screen};
 use crate::catalogue::registry::Registry;
 use crate::fold::ahead::Ahead;
@@ -63,10 +61,6 @@ pub fn things_ahead<'a>(rows: &Reader, aheads: impl Iterator<Item = &'a mut Ahea
 pub(super) fn one_ahead(entry: Entry, registry: &Registry, trust: Trust, (rows, size): (&Reader, u64)) -> Ready {
     let mut screened = screen(&entry, registry, trust);
     let ahead = Ahead::read(rows, size, &screened);
-    if let Ok(report) = &mut screened.outcome {
-        // What moves indicators says in its effects all that folding asks: the tree behind them is most of a batch's memory.
-        let moving = report.events.iter_mut().filter(|planned| !planned.effects.is_empty());
-        moving.for_each(|planned| planned.event.data = Value::Null);
-    }
+    screened.lighten();
     Ready { entry, screened, ahead }
 }

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::beside::Beside;
-use super::disk::{Disk, Writes};
+use super::disk::{Disk, Due, Writes};
 use super::history::{self, Head, TableCache, Weaver};
 use super::index::{Index, IndexWriter};
 use super::keys::{self, Family};
@@ -52,7 +52,8 @@ pub struct Store {
     index: IndexWriter,
     statements: StatementWriter,
     beside: Beside,
-    flusher: Option<(Sender<()>, JoinHandle<()>)>,
+    /// Asked, it flushes at once.
+    flusher: Option<(SyncSender<()>, JoinHandle<()>)>,
 }
 
 impl Store {
@@ -139,15 +140,12 @@ impl Store {
         let mut mark = Mark { position: changes.position.clone(), commits: self.mark.commits + 1, ..self.mark.clone() };
         let mut writes = Writes::default();
         let (mut records, mut things) = (self.records.clone(), self.things.clone());
-        let mut pack = PackWriter {
-            per_row: self.layout.fixed.records_per_row,
-            next_amended: mark.amended,
-            lookups: changes.lookups.clone(),
-        };
+        let mut pack = PackWriter::new(mark.amended, changes.lookups.clone());
+        pack.per_row = self.layout.fixed.records_per_row;
         pack.write::<Record>(&mut records, changes.records.iter(), &mut writes)?;
         pack.per_row = self.layout.fixed.things_per_row;
         pack.write::<Thing>(&mut things, changes.things.iter(), &mut writes)?;
-        let (amended, lookups) = (pack.next_amended, pack.lookups);
+        let (amended, lookups) = pack.finish(&mut writes);
         mark.amended = amended;
 
         let mut weaver = Weaver::new(&self.layout, &self.disk, &mut self.tables, mark.chunks);
@@ -175,7 +173,12 @@ impl Store {
         self.show(heads, before.heads.len(), &mark.position);
         self.reader.shared.statements.keep_winners(winners(changes));
         (self.mark, self.records, self.things) = (mark, records, things);
-        self.disk.reopen_if_due()?;
+        // What can be flushed beforehand, while commits go on, is.
+        match (self.disk.due(), &self.flusher) {
+            (Due::Flush, Some((asking, _))) => drop(asking.try_send(())),
+            (Due::Flush | Due::Reopen, _) => self.disk.reopen()?,
+            (Due::Nothing, _) => {}
+        }
         Ok(())
     }
 
@@ -247,8 +250,8 @@ impl Store {
     }
 
     fn stop_flusher(&mut self) {
-        if let Some((stop, thread)) = self.flusher.take() {
-            drop(stop);
+        if let Some((asking, thread)) = self.flusher.take() {
+            drop(asking);
             let _ = thread.join();
         }
     }
@@ -273,18 +276,18 @@ impl Drop for Store {
     }
 }
 
-fn start_flusher(disk: &Arc<Disk>, every_ms: u64) -> Result<(Sender<()>, JoinHandle<()>), Doubt> {
-    let (stop, stopped) = channel::<()>();
+fn start_flusher(disk: &Arc<Disk>, every_ms: u64) -> Result<(SyncSender<()>, JoinHandle<()>), Doubt> {
+    let (asking, asked) = sync_channel::<()>(1);
     let disk = disk.clone();
     let thread = std::thread::Builder::new().name("store-flush".to_owned()).spawn(move || {
-        while stopped.recv_timeout(Duration::from_millis(every_ms)) == Err(RecvTimeoutError::Timeout) {
+        while asked.recv_timeout(Duration::from_millis(every_ms)) != Err(RecvTimeoutError::Disconnected) {
             // A failure is kept by the disk: the next commit says so.
             if disk.flush().is_err() {
                 return;
             }
         }
     });
-    Ok((stop, thread.map_err(|error| Doubt(format!("no thread for flushing the store: {error}")))?))
+    Ok((asking, thread.map_err(|error| Doubt(format!("no thread for flushing the store: {error}")))?))
 }
 
 /// The series after a commit, before its moves.

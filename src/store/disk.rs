@@ -2,7 +2,7 @@
 //!
 //! sled panics where its files are damaged, never evicts a page written since it was opened, and its handle serves one
 //! thread at a time. So: every call is caught here and becomes a [`Doubt`]; after a fault nothing is read any more; handles
-//! are pooled; and [`Disk::reopen_if_due`] closes and opens it while readers wait, for which it needs rayon's shared threads
+//! are pooled; and [`Disk::reopen`] closes and opens it while readers wait, for which it needs rayon's shared threads
 //! ([`super::parallel`]). Never interprets a row.
 
 use std::io;
@@ -15,13 +15,14 @@ use std::time::Duration;
 
 use sled::InlineArray;
 
+use super::keys;
 use super::layout::Layout;
 use super::seal;
 use crate::fold::rows::Doubt;
 
 /// Rows in one leaf. Leaves are written and read whole: small ones keep a changed row and a cold read cheap, large ones
 /// compress better. Measured: 32.
-pub(super) const LEAF_ROWS: usize = 32;
+pub(super) const LEAF_ROWS: usize = 8;
 /// Rows are packed already: compressing harder costs more than it saves.
 const ZSTD_LEVEL: i32 = -3;
 /// Flushing is ours: sled's own thread aborts the process on an error. Without one, though, every range it reads ends in a
@@ -29,7 +30,7 @@ const ZSTD_LEVEL: i32 = -3;
 const NEVER_MS: usize = 315_360_000_000;
 type Db = sled::Db<LEAF_ROWS>;
 
-/// What one commit writes, and how much.
+/// What one commit writes, and how much of it stays in memory until the database is opened again.
 #[derive(Default)]
 pub(super) struct Writes {
     batch: sled::Batch,
@@ -37,9 +38,21 @@ pub(super) struct Writes {
     rows: u64,
 }
 
+/// What is to be done so that the pages written since the opening do not weigh on memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Due {
+    Nothing,
+    /// Close and open soon: what is flushed before keeps nobody waiting.
+    Flush,
+    /// Close and open.
+    Reopen,
+}
+
 impl Writes {
     pub(super) fn put(&mut self, key: &[u8], value: Vec<u8>) {
-        self.bytes += (key.len() + value.len()) as u64;
+        if keys::stays(key) {
+            self.bytes += (key.len() + value.len()) as u64;
+        }
         self.rows += 1;
         self.batch.insert(key, value);
     }
@@ -64,6 +77,8 @@ pub(super) struct Disk {
     handles: RwLock<Vec<Mutex<Db>>>,
     turn: AtomicUsize,
     written: AtomicU64,
+    /// Of these, how many were there when the last flush began.
+    flushed: AtomicU64,
     reopened: AtomicU64,
     /// Held by whoever flushes, and while closing: two flushes at once trip an assertion in sled.
     flushing: Mutex<()>,
@@ -100,6 +115,7 @@ impl Disk {
             handles: RwLock::new(Vec::new()),
             turn: AtomicUsize::new(0),
             written: AtomicU64::new(0),
+            flushed: AtomicU64::new(0),
             reopened: AtomicU64::new(0),
             flushing: Mutex::new(()),
             failed: AtomicBool::new(false),
@@ -246,7 +262,10 @@ impl Disk {
     /// Brings everything written so far to disk.
     pub(super) fn flush(&self) -> Result<(), Doubt> {
         let _turn = lock(&self.flushing);
-        self.with("flush", |db| db.flush().map(drop))
+        let written = self.written.load(Ordering::Relaxed);
+        self.with("flush", |db| db.flush().map(drop))?;
+        self.flushed.store(written, Ordering::Relaxed);
+        Ok(())
     }
 
     /// How often it was closed and opened since [`Disk::open`].
@@ -254,27 +273,34 @@ impl Disk {
         self.reopened.load(Ordering::Relaxed)
     }
 
-    /// Closes and opens the database once enough was written that its pages weigh on memory.
-    pub(super) fn reopen_if_due(&self) -> Result<(), Doubt> {
-        if self.written.load(Ordering::Relaxed) < self.reopen_bytes {
-            return Ok(());
+    /// Whether so much was written that its pages weigh on memory.
+    pub(super) fn due(&self) -> Due {
+        let (written, flushed) = (self.written.load(Ordering::Relaxed), self.flushed.load(Ordering::Relaxed));
+        match () {
+            () if written < self.reopen_bytes => Due::Nothing,
+            () if written - flushed < self.reopen_bytes / 4 || written > self.reopen_bytes * 2 => Due::Reopen,
+            () => Due::Flush,
         }
+    }
+
+    /// Closes and opens the database; readers wait.
+    pub(super) fn reopen(&self) -> Result<(), Doubt> {
         self.open_again(|| ())?;
         self.reopened.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Closes, does what can be done only while it is closed, and opens; readers wait. Most is flushed before they have to.
+    /// Closes, does what can be done only while it is closed, and opens; readers wait.
     fn open_again<T>(&self, between: impl FnOnce() -> T) -> Result<T, Doubt> {
         self.check()?;
         let _turn = lock(&self.flushing);
-        self.with("flush", |db| db.flush().map(drop))?;
         let mut handles = self.handles.write().unwrap_or_else(PoisonError::into_inner);
         let count = handles.len();
         self.release(std::mem::take(&mut *handles))?;
         let done = between();
         *handles = self.handles_on(count).map_err(|doubt| self.fail(doubt))?;
         self.written.store(0, Ordering::Relaxed);
+        self.flushed.store(0, Ordering::Relaxed);
         Ok(done)
     }
 

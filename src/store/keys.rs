@@ -25,7 +25,7 @@ pub(super) enum Family {
     Chunk = 0x22,
     /// Things: number ÷ things per row → packed things as first claimed.
     Thing = 0x23,
-    /// Changed states of records and things: running number → row.
+    /// Changed states of records and things: running number → those of one commit, packed.
     Amended = 0x24,
     /// Refused reports: entry index → row.
     Refused = 0x25,
@@ -50,6 +50,13 @@ pub(super) enum Family {
     /// Records: ordinal ÷ records per row → packed records as first accepted. Last, because sled splits the last leaf of the
     /// tree so that appended rows leave full leaves behind.
     Record = 0xF0,
+}
+
+/// Whether a row stays as it was written: those of the other families are soon written anew, or removed.
+pub(super) fn stays(key: &[u8]) -> bool {
+    const CHANGE: [Family; 5] =
+        [Family::Mark, Family::Series, Family::Chain, Family::Journal, Family::StatementJournal];
+    !CHANGE.iter().any(|family| key.first() == Some(&(*family as u8)))
 }
 
 /// A running number of a family: 48 bits, enough for nine thousand years at a thousand a second.

@@ -1,7 +1,7 @@
 //! Records and things: packed by number as they first were; what changes later is appended and found by the lookup index.
 //!
-//! A row of records closes and is never written again. Each changed state is a row of its own under a running number, and the
-//! index keeps the newest of these numbers under a key made of what it is and its number.
+//! A row of records closes and is never written again. The changed states of a commit are packed into rows of their own under
+//! running numbers, and the index keeps where the newest state is under a key made of what it is and its number.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -12,6 +12,10 @@ use super::keys::{self, Family};
 use super::row::{self, Cursor, put};
 use crate::fold::lookup;
 use crate::fold::rows::{Doubt, LookupKey, Record, Thing};
+use crate::limits::STORE_AMENDED_ROW_BYTES;
+
+/// States in one row of changed states, at most: their places take so many bits of what the index keeps.
+const AMENDED_PLACE_BITS: u32 = 5;
 
 /// What is packed by number.
 pub(super) trait Packed: Serialize + DeserializeOwned {
@@ -35,10 +39,11 @@ fn changed_key<T: Packed>(number: u64) -> LookupKey {
 
 /// Reads the newest state of a number.
 pub(super) fn read<T: Packed>(disk: &Disk, index: &Index, per_row: u16, number: u64) -> Result<Option<T>, Doubt> {
-    if let Some(row) = index.get(disk, &changed_key::<T>(number))? {
-        let key = keys::number(Family::Amended, row);
+    if let Some(at) = index.get(disk, &changed_key::<T>(number))? {
+        let key = keys::number(Family::Amended, at >> AMENDED_PLACE_BITS);
         let value = disk.get(&key)?.ok_or_else(|| row::doubt(&key, "is missing"))?;
-        let (of, state): (u64, T) = row::unpack(&key, &value)?;
+        let body = body(&key, &value, at % (1 << AMENDED_PLACE_BITS))?;
+        let (of, state): (u64, T) = row::unpack_payload(&key, body.ok_or_else(|| row::doubt(&key, "is too short"))?)?;
         return if of == number { Ok(Some(state)) } else { Err(row::doubt(&key, "is of another number")) };
     }
     read_first(disk, per_row, number)
@@ -49,20 +54,25 @@ pub(super) fn read_first<T: Packed>(disk: &Disk, per_row: u16, number: u64) -> R
     let (row, place) = (number / u64::from(per_row), number % u64::from(per_row));
     let key = keys::number(T::FAMILY, row);
     let Some(value) = disk.get(&key)? else { return Ok(None) };
-    match bodies(&key, &value)?.get(place as usize) {
-        Some(body) => row::unpack_payload(&key, body).map(Some),
-        None => Ok(None),
-    }
+    body(&key, &value, place)?.map(|body| row::unpack_payload(&key, body)).transpose()
 }
 
-fn bodies<'a>(key: &[u8], value: &'a [u8]) -> Result<Vec<&'a [u8]>, Doubt> {
+fn bodies<'a>(key: &'a [u8], value: &'a [u8]) -> Result<impl Iterator<Item = Result<&'a [u8], Doubt>>, Doubt> {
     let mut cursor = Cursor::new(row::open(key, value)?);
-    let mut bodies = Vec::new();
-    while !cursor.is_empty() {
-        let body = cursor.get().and_then(|length| cursor.take(length));
-        bodies.push(body.ok_or_else(|| row::doubt(key, "cannot be decoded"))?);
+    Ok(std::iter::from_fn(move || {
+        let body = (!cursor.is_empty()).then(|| cursor.get().and_then(|length| cursor.take(length)))?;
+        Some(body.ok_or_else(|| row::doubt(key, "cannot be decoded")))
+    }))
+}
+
+fn body<'a>(key: &'a [u8], value: &'a [u8], place: u64) -> Result<Option<&'a [u8]>, Doubt> {
+    for (at, body) in (0..).zip(bodies(key, value)?) {
+        let body = body?;
+        if at == place {
+            return Ok(Some(body));
+        }
     }
-    Ok(bodies)
+    Ok(None)
 }
 
 /// The row that is still open.
@@ -79,7 +89,7 @@ impl OpenRow {
         let (row, inside) = (next / u64::from(per_row), next % u64::from(per_row));
         let key = keys::number(T::FAMILY, row);
         let payload = match disk.get(&key)? {
-            Some(value) if bodies(&key, &value)?.len() as u64 == inside => row::open(&key, &value)?.to_vec(),
+            Some(value) if count(&key, &value)? == inside => row::open(&key, &value)?.to_vec(),
             None if inside == 0 => Vec::new(),
             _ => return Err(row::doubt(&key, "does not end where the store's position says")),
         };
@@ -87,16 +97,32 @@ impl OpenRow {
     }
 }
 
-/// What one commit writes of one kind.
+fn count(key: &[u8], value: &[u8]) -> Result<u64, Doubt> {
+    let mut counted = 0;
+    for body in bodies(key, value)? {
+        body?;
+        counted += 1;
+    }
+    Ok(counted)
+}
+
+/// What one commit writes, one kind after the other.
 pub(super) struct PackWriter {
     pub(super) per_row: u16,
-    /// Number of the next row of a changed state.
-    pub(super) next_amended: u64,
+    /// Number of the next row of changed states.
+    next_amended: u64,
+    /// That row so far, and the states in it.
+    amended: (Vec<u8>, u64),
     /// Lookup keys of changed states.
-    pub(super) lookups: Vec<(LookupKey, u64)>,
+    lookups: Vec<(LookupKey, u64)>,
 }
 
 impl PackWriter {
+    /// With the number of the next row of changed states, and the commit's own lookup keys.
+    pub(super) fn new(next_amended: u64, lookups: Vec<(LookupKey, u64)>) -> Self {
+        PackWriter { per_row: 1, next_amended, amended: Default::default(), lookups }
+    }
+
     /// Writes states by number, ascending; new ones must follow the last without a hole.
     pub(super) fn write<'s, T: Packed + 's>(
         &mut self,
@@ -120,28 +146,47 @@ impl PackWriter {
             open.payload.extend_from_slice(&body);
             open.next += 1;
             if open.next.is_multiple_of(self.per_row.into()) {
-                put_row::<T>(open.next / u64::from(self.per_row) - 1, &open.payload, writes);
+                put_row(&keys::number(T::FAMILY, open.next / u64::from(self.per_row) - 1), &open.payload, writes);
                 open.payload.clear();
             }
         }
         if open.next != known && !open.payload.is_empty() {
-            put_row::<T>(open.next / u64::from(self.per_row), &open.payload, writes);
+            put_row(&keys::number(T::FAMILY, open.next / u64::from(self.per_row)), &open.payload, writes);
         }
         Ok(())
     }
 
     fn amend<T: Packed>(&mut self, number: u64, state: &T, writes: &mut Writes) -> Result<(), Doubt> {
-        let key = keys::number(Family::Amended, self.next_amended);
-        writes.put(&key, row::pack(&key, &(number, state))?);
-        self.lookups.push((changed_key::<T>(number), self.next_amended));
-        self.next_amended += 1;
+        let (mut body, (payload, states)) = (Vec::new(), &mut self.amended);
+        row::pack_into(&mut body, &(number, state))?;
+        put(payload, body.len() as u64);
+        payload.extend_from_slice(&body);
+        self.lookups.push((changed_key::<T>(number), self.next_amended << AMENDED_PLACE_BITS | *states));
+        *states += 1;
+        if *states == 1 << AMENDED_PLACE_BITS || payload.len() >= STORE_AMENDED_ROW_BYTES {
+            self.close_amended(writes);
+        }
         Ok(())
+    }
+
+    fn close_amended(&mut self, writes: &mut Writes) {
+        put_row(&keys::number(Family::Amended, self.next_amended), &self.amended.0, writes);
+        self.amended.0.clear();
+        self.amended.1 = 0;
+        self.next_amended += 1;
+    }
+
+    /// The number of the next row of changed states, and all lookup keys.
+    pub(super) fn finish(mut self, writes: &mut Writes) -> (u64, Vec<(LookupKey, u64)>) {
+        if self.amended.1 > 0 {
+            self.close_amended(writes);
+        }
+        (self.next_amended, self.lookups)
     }
 }
 
-fn put_row<T: Packed>(row: u64, payload: &[u8], writes: &mut Writes) {
-    let key = keys::number(T::FAMILY, row);
+fn put_row(key: &[u8], payload: &[u8], writes: &mut Writes) {
     let mut writer = row::Writer::with_capacity(payload.len());
     writer.buffer().extend_from_slice(payload);
-    writes.put(&key, writer.finish(&key));
+    writes.put(key, writer.finish(key));
 }

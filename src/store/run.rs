@@ -148,8 +148,15 @@ impl Run {
     }
 }
 
+/// The number of an entry, or the other way round: masked with the end of its key. With the zeros of small numbers sled would
+/// squeeze a fifth out of rows that do not compress otherwise, and unpacking that took half of the time of a cold lookup.
+fn mask(key: &[u8], number: &[u8]) -> u64 {
+    let masked = number.iter().zip(&key[8..]).map(|(number, key)| number ^ key);
+    masked.fold(0, |number, byte| number << 8 | u64::from(byte))
+}
+
 fn number_of(entry: &[u8]) -> u64 {
-    entry[16..].iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
+    mask(&entry[..16], &entry[16..])
 }
 
 /// Reads a run from its first key to its last.
@@ -209,7 +216,7 @@ impl Builder {
         }
         self.run.prints.push(print(key));
         self.row.extend_from_slice(key);
-        self.row.extend_from_slice(&number.to_be_bytes());
+        self.row.extend_from_slice(&mask(key, &number.to_be_bytes()).to_be_bytes());
         if self.row.len() == self.run.row_keys as usize * ENTRY_BYTES {
             self.write_row(writes);
         }
