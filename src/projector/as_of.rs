@@ -81,8 +81,11 @@ impl Shared {
 }
 
 impl AsOf {
-    fn source(&self) -> At<'_> {
-        At::with_log(self.view.clone(), self.moment, &self.log, &self.registry)
+    /// The figures below a prefix.
+    fn source(&self, prefix: &str) -> At<'_> {
+        let at = At::with_log(self.view.clone(), self.moment, &self.log, &self.registry);
+        let now = self.moment.size >= self.view.position().size && self.moment.as_of >= Time::now().day();
+        if now { at } else { at.read_ahead(prefix) }
     }
 
     /// Every indicator.
@@ -90,7 +93,7 @@ impl AsOf {
     /// # Errors
     /// [`Doubt`].
     pub fn all(&self) -> Result<IndicatorsView, Doubt> {
-        progress::all(&self.registry, &self.source(), &self.forecasts, self.moment)
+        progress::all(&self.registry, &self.source(""), &self.forecasts, self.moment)
     }
 
     /// One of its registry's indicators.
@@ -98,6 +101,7 @@ impl AsOf {
     /// # Errors
     /// [`Doubt`].
     pub fn one(&self, state: &IndicatorState) -> Result<IndicatorView, Doubt> {
-        progress::indicator(&self.registry, state, &self.source(), &self.forecasts, self.moment)
+        let source = self.source(&format!("{}/", state.version_on(self.moment.as_of).id));
+        progress::indicator(&self.registry, state, &source, &self.forecasts, self.moment)
     }
 }

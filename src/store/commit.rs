@@ -176,8 +176,8 @@ impl Store {
         // What can be flushed beforehand, while commits go on, is.
         match (self.disk.due(), &self.flusher) {
             (Due::Flush, Some((asking, _))) => drop(asking.try_send(())),
-            (Due::Flush | Due::Reopen, _) => self.disk.reopen()?,
-            (Due::Nothing, _) => {}
+            (Due::Reopen, _) => self.disk.reopen()?,
+            (Due::Flush | Due::Nothing, _) => {}
         }
         Ok(())
     }

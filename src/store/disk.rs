@@ -42,7 +42,8 @@ pub(super) struct Writes {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Due {
     Nothing,
-    /// Close and open soon: what is flushed before keeps nobody waiting.
+    /// Flush, beside the commits: what is flushed at once is in memory twice, and what is flushed before the database is closed
+    /// keeps nobody waiting.
     Flush,
     /// Close and open.
     Reopen,
@@ -72,6 +73,7 @@ pub(super) struct Disk {
     directory: Mutex<PathBuf>,
     cache_bytes: usize,
     reopen_bytes: u64,
+    flush_bytes: u64,
     open_ms: u64,
     /// Empty while closed. The first handle is for writing.
     handles: RwLock<Vec<Mutex<Db>>>,
@@ -111,6 +113,7 @@ impl Disk {
             directory: Mutex::new(directory.to_owned()),
             cache_bytes: layout.cache_bytes,
             reopen_bytes: layout.reopen_bytes,
+            flush_bytes: layout.flush_bytes,
             open_ms: layout.open_ms,
             handles: RwLock::new(Vec::new()),
             turn: AtomicUsize::new(0),
@@ -276,10 +279,12 @@ impl Disk {
     /// Whether so much was written that its pages weigh on memory.
     pub(super) fn due(&self) -> Due {
         let (written, flushed) = (self.written.load(Ordering::Relaxed), self.flushed.load(Ordering::Relaxed));
+        let left = written.saturating_sub(flushed);
+        let (enough, far) = (self.reopen_bytes, self.reopen_bytes * 3 / 2);
         match () {
-            () if written < self.reopen_bytes => Due::Nothing,
-            () if written - flushed < self.reopen_bytes / 4 || written > self.reopen_bytes * 2 => Due::Reopen,
-            () => Due::Flush,
+            () if written > far || (written > enough && left < 2 * self.flush_bytes) => Due::Reopen,
+            () if left > self.flush_bytes => Due::Flush,
+            () => Due::Nothing,
         }
     }
 
@@ -342,6 +347,36 @@ mod tests {
 
     use super::super::parallel;
     use super::*;
+
+    /// What was written weighs from a limit on: then it is flushed beside the commits, and opened again once little is left to
+    /// flush, or far too much was written meanwhile.
+    #[test]
+    fn it_is_flushed_before_it_is_opened_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Disk::open(folder.path(), &Layout { reopen_bytes: 10_000, flush_bytes: 2_000, ..Layout::tiny() });
+        let disk = disk.unwrap();
+        let write = |family: u8, bytes: usize| {
+            let mut writes = Writes::default();
+            writes.put(&[family, 0], vec![7; bytes]);
+            disk.apply(writes).unwrap();
+        };
+        let (stays, changes) = (keys::Family::Record as u8, keys::Family::Series as u8);
+        write(changes, 50_000);
+        assert_eq!(disk.due(), Due::Nothing, "what is written anew all the time does not add up");
+        write(stays, 2_500);
+        assert_eq!(disk.due(), Due::Flush);
+        write(stays, 9_000);
+        assert_eq!(disk.due(), Due::Flush, "enough, but first it is flushed");
+        write(stays, 4_000);
+        assert_eq!(disk.due(), Due::Reopen, "too much to wait for a flush");
+        disk.reopen().unwrap();
+        assert_eq!(disk.due(), Due::Nothing);
+        write(stays, 9_000);
+        disk.flush().unwrap();
+        assert_eq!(disk.due(), Due::Nothing);
+        write(stays, 2_500);
+        assert_eq!(disk.due(), Due::Reopen);
+    }
 
     /// Readers wait on as many threads as there are, while it is closed and opened.
     #[test]

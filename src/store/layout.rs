@@ -29,6 +29,8 @@ pub struct Layout {
     pub merge_rows: usize,
     /// Bytes written before the database is closed and opened again.
     pub reopen_bytes: u64,
+    /// Bytes written after which they are flushed beside the commits.
+    pub flush_bytes: u64,
     /// How long opening may take.
     pub open_ms: u64,
     /// sled's page cache.
@@ -71,6 +73,7 @@ impl Default for Layout {
             fanout: limits::STORE_INDEX_FANOUT,
             merge_rows: limits::STORE_MERGE_BATCH_ROWS,
             reopen_bytes: limits::STORE_REOPEN_BYTES,
+            flush_bytes: limits::STORE_FLUSH_BYTES,
             open_ms: limits::STORE_OPEN_MS,
             cache_bytes: limits::STORE_CACHE_BYTES,
             handles: limits::STORE_HANDLES,
@@ -95,6 +98,7 @@ impl Layout {
             fanout: 2,
             merge_rows: 2,
             reopen_bytes: 20_000,
+            flush_bytes: 5_000,
             open_ms: 20_000,
             cache_bytes: 1 << 20,
             handles: 3,

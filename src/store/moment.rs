@@ -2,6 +2,9 @@
 //!
 //! A view answers every path from the same commit, so a page never mixes two.
 
+use foldhash::HashMap;
+
+use super::parallel;
 use super::progress::{FigureSource, Last, Moment};
 use super::reader::View;
 use crate::catalogue::registry::Registry;
@@ -15,19 +18,33 @@ pub struct At<'a> {
     view: View,
     moment: Moment,
     record: Option<(&'a LogReader, &'a Registry)>,
+    /// Figures that were read ahead, by path.
+    read: HashMap<String, Figures>,
 }
 
 impl<'a> At<'a> {
     /// Over a held view, at its newest entry.
     #[must_use]
     pub fn new(view: View, moment: Moment) -> Self {
-        At { view, moment, record: None }
+        At { view, moment, record: None, read: HashMap::default() }
     }
 
     /// Over a held view, at any moment: who reported last by then stands in the log.
     #[must_use]
     pub fn with_log(view: View, moment: Moment, log: &'a LogReader, registry: &'a Registry) -> Self {
-        At { view, moment, record: Some((log, registry)) }
+        At { view, moment, record: Some((log, registry)), read: HashMap::default() }
+    }
+
+    /// Reads the figures of all series below a prefix on all cores: those of a past moment lie on disk. What cannot be read is
+    /// left out: whoever asks for it is told.
+    #[must_use]
+    pub fn read_ahead(mut self, prefix: &str) -> Self {
+        let series = self.view.series_with_prefix(prefix).into_iter();
+        let series: Vec<_> = series.map(|(number, series)| (number, series.path.clone())).collect();
+        let (view, Moment { as_of, size, .. }) = (&self.view, self.moment);
+        let read = |(number, path)| Some((path, view.figures_of(number, as_of, Some(size)).ok()?));
+        self.read = parallel::map(series, read).into_iter().flatten().collect();
+        self
     }
 
     /// The entry that moved a series last before the moment.
@@ -43,7 +60,10 @@ impl<'a> At<'a> {
 
 impl FigureSource for At<'_> {
     fn figures(&self, path: &str) -> Result<Figures, Doubt> {
-        self.view.figures(path, self.moment.as_of, Some(self.moment.size))
+        match self.read.get(path) {
+            Some(figures) => Ok(*figures),
+            None => self.view.figures(path, self.moment.as_of, Some(self.moment.size)),
+        }
     }
 
     fn paths(&self, prefix: &str) -> Vec<String> {

@@ -166,6 +166,33 @@ async fn what_cannot_be_sent_is_told_and_the_rest_goes_on() {
     assert_eq!(answers[4], Ok(2));
 }
 
+/// Several batches in one call: the next one is made ready while one is made durable, whatever became of that one.
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_of_many_batches_are_answered_each_in_its_place() {
+    let nats = TestNats::start(&["keco"]).await;
+    declare(&nats.operator().await, STREAM, 1, 1).await.unwrap();
+    let keco = nats.agency("keco").await;
+    let mut messages = numbered(3_500);
+    let too_large: [usize; 4] = [0, 999, 1_000, 3_499];
+    too_large.iter().for_each(|at| messages[*at].body = vec![b'x'; 70_000].into());
+    // The batch it stands in is void, and sent again without it.
+    messages[2_500].subject = "ledger.report.kea.charger.installed.v1".to_owned();
+    let answers = append(&keco, STREAM, &messages).await;
+    assert_eq!(answers.len(), messages.len());
+    let mut sequence = 0;
+    for (at, answer) in answers.into_iter().enumerate() {
+        match answer {
+            Err(AppendError::TooLarge { .. }) => assert!(too_large.contains(&at), "{at}"),
+            Err(AppendError::NotPermitted { .. }) => assert_eq!(at, 2_500),
+            answer => {
+                sequence += 1;
+                assert_eq!(answer, Ok(sequence), "{at}");
+            }
+        }
+    }
+    assert_eq!(sequence, 3_495);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn holes_lost_ends_and_other_streams_are_findings() {
     let nats = TestNats::start(&[]).await;
