@@ -34,14 +34,15 @@ fn main() {
     let whole = all && std::env::var_os("JINDO_BENCH_EVENTS").is_none();
     let folder = if whole { house.join("deploy") } else { house.join("target/bench") };
     let kept = std::fs::read_to_string(house.join("deploy/BENCHMARKS.md")).unwrap_or_default();
+    // Made before anything is written: the page says whether the tree is as committed.
+    let page = page::page(&goals, &told, &page::Run { cores, whole, asked: &asked, kept: &kept });
     let charts = folder.join("benchmarks");
     std::fs::create_dir_all(&charts).expect("a folder");
     for (name, chart) in page::charts(&goals) {
         std::fs::write(charts.join(name), chart).expect("a chart is written");
     }
     let path = folder.join("BENCHMARKS.md");
-    std::fs::write(&path, page::page(&goals, &told, &page::Run { cores, whole, asked: &asked, kept: &kept }))
-        .expect("the page is written");
+    std::fs::write(&path, page).expect("the page is written");
     let (met, missed) = counts(&goals.goals);
     println!("\n{met} goals met, {missed} not met or not measured; written to {}", path.display());
 }
