@@ -2,6 +2,8 @@
 //!
 //! A view answers every path from the same commit, so a page never mixes two.
 
+use std::sync::Mutex;
+
 use foldhash::HashMap;
 
 use super::parallel;
@@ -36,9 +38,11 @@ impl<'a> At<'a> {
     }
 
     /// Reads the figures of all series below a prefix on all cores: those of a past moment lie on disk. What cannot be read is
-    /// left out: whoever asks for it is told.
+    /// left out: whoever asks for it is told. One at a time: reports are screened by the same threads, and are not to wait long.
     #[must_use]
     pub fn read_ahead(mut self, prefix: &str) -> Self {
+        static TURN: Mutex<()> = Mutex::new(());
+        let Ok(_turn) = TURN.try_lock() else { return self };
         let series = self.view.series_with_prefix(prefix).into_iter();
         let series: Vec<_> = series.map(|(number, series)| (number, series.path.clone())).collect();
         let (view, Moment { as_of, size, .. }) = (&self.view, self.moment);
