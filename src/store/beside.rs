@@ -31,7 +31,9 @@ impl Bench {
         if self.stop.load(Ordering::Relaxed) {
             return Ok(false);
         }
-        self.disk.apply_beside(std::mem::take(writes)).map(|()| true)
+        self.disk.apply_beside(std::mem::take(writes))?;
+        // A merge goes on where no commit comes any more to see to it.
+        self.disk.reopen_if_due().map(|()| true)
     }
 
     /// Removes rows by key.

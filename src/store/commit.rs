@@ -140,11 +140,10 @@ impl Store {
         let mut mark = Mark { position: changes.position.clone(), commits: self.mark.commits + 1, ..self.mark.clone() };
         let mut writes = Writes::default();
         let (mut records, mut things) = (self.records.clone(), self.things.clone());
+        let fixed = &self.layout.fixed;
         let mut pack = PackWriter::new(mark.amended, changes.lookups.clone());
-        pack.per_row = self.layout.fixed.records_per_row;
-        pack.write::<Record>(&mut records, changes.records.iter(), &mut writes)?;
-        pack.per_row = self.layout.fixed.things_per_row;
-        pack.write::<Thing>(&mut things, changes.things.iter(), &mut writes)?;
+        pack.write::<Record>(&mut records, fixed.records_per_row, changes.records.iter(), &mut writes)?;
+        pack.write::<Thing>(&mut things, fixed.things_per_row, changes.things.iter(), &mut writes)?;
         let (amended, lookups) = pack.finish(&mut writes);
         mark.amended = amended;
 
@@ -158,10 +157,9 @@ impl Store {
             let key = keys::series(*number);
             writes.put(&key, head_mut(&mut heads, *number)?.pack(&key)?);
         }
-        let statements =
-            self.statements.prepare(&changes.statements, mark.commits, &mut mark.statement_runs, &mut writes)?;
+        let statements = self.statements.prepare(&changes.statements, &mut mark.statement_runs, &mut writes)?;
         put_lists(changes, &mut writes)?;
-        let index = self.index.prepare(&lookups, mark.commits, &mut mark.runs, &mut writes)?;
+        let index = self.index.prepare(&lookups, &mut mark.runs, &mut writes)?;
         let key = keys::single(Family::Mark);
         writes.put(&key, row::pack(&key, &mark)?);
 
@@ -176,7 +174,7 @@ impl Store {
         // What can be flushed beforehand, while commits go on, is.
         match (self.disk.due(), &self.flusher) {
             (Due::Flush, Some((asking, _))) => drop(asking.try_send(())),
-            (Due::Reopen, _) => self.disk.reopen()?,
+            (Due::Reopen, _) => self.disk.reopen_if_due()?,
             (Due::Flush | Due::Nothing, _) => {}
         }
         Ok(())
@@ -259,6 +257,17 @@ impl Store {
     #[cfg(test)]
     pub(super) fn flush(&self) -> Result<(), Doubt> {
         self.disk.flush()
+    }
+
+    /// Until it is dropped no file of the database changes.
+    #[cfg(test)]
+    pub(super) fn still(&self) -> std::sync::MutexGuard<'_, ()> {
+        self.disk.still()
+    }
+
+    #[cfg(test)]
+    pub(super) fn journals(&self) -> Vec<u64> {
+        self.index.journals()
     }
 
     #[cfg(test)]

@@ -25,7 +25,9 @@ fn a_store_copied_while_it_runs_opens_at_a_whole_commit() {
         if number % 8 == 6 {
             // What kill -9 leaves: what was flushed, and nothing of what was not.
             let left = copies.path().join(number.to_string());
+            let still = store.still();
             copy(folder.path(), &left);
+            drop(still);
             let left = open(&left).unwrap();
             let size = left.position().size;
             assert!(size >= flushed, "{size} < {flushed}");
@@ -53,6 +55,8 @@ fn damage(closed: bool) {
     if closed {
         kept.take().unwrap().close().unwrap();
     }
+    // The thread beside the commits merges on.
+    let _still = kept.as_ref().map(Store::still);
     let names: Vec<PathBuf> =
         files(folder.path()).iter().map(|path| path.strip_prefix(folder.path()).unwrap().to_owned()).collect();
     let (mut doubts, mut right, mut seed) = (0, 0, 12_345_u64);

@@ -2,7 +2,7 @@
 //!
 //! sled panics where its files are damaged, never evicts a page written since it was opened, and its handle serves one
 //! thread at a time. So: every call is caught here and becomes a [`Doubt`]; after a fault nothing is read any more; handles
-//! are pooled; and [`Disk::reopen`] closes and opens it while readers wait, for which it needs rayon's shared threads
+//! are pooled; and [`Disk::reopen_if_due`] closes and opens it while readers wait, for which it needs rayon's shared threads
 //! ([`super::parallel`]). Never interprets a row.
 
 use std::io;
@@ -119,7 +119,8 @@ impl Disk {
             directory: Mutex::new(directory.to_owned()),
             cache_bytes: layout.cache_bytes,
             reopen_bytes: layout.reopen_bytes,
-            flush_bytes: layout.flush_bytes,
+            // Where nobody flushes beside the commits there is nothing to wait for.
+            flush_bytes: layout.flush_ms.map_or(u64::MAX, |_| layout.flush_bytes),
             open_ms: layout.open_ms,
             handles: RwLock::new(Vec::new()),
             turn: AtomicUsize::new(0),
@@ -277,6 +278,12 @@ impl Disk {
         Ok(())
     }
 
+    /// Until it is dropped nobody flushes, closes or opens.
+    #[cfg(test)]
+    pub(super) fn still(&self) -> MutexGuard<'_, ()> {
+        lock(&self.flushing)
+    }
+
     /// How often it was closed and opened since [`Disk::open`].
     pub(super) fn reopened(&self) -> u64 {
         self.reopened.load(Ordering::Relaxed)
@@ -288,25 +295,31 @@ impl Disk {
         let left = written.saturating_sub(flushed);
         let (enough, far) = (self.reopen_bytes, self.reopen_bytes * 3 / 2);
         match () {
-            () if written > far || (written > enough && left < 2 * self.flush_bytes) => Due::Reopen,
+            () if written > far || (written > enough && left / 2 < self.flush_bytes) => Due::Reopen,
             () if left > self.flush_bytes => Due::Flush,
             () => Due::Nothing,
         }
     }
 
-    /// Closes and opens the database; readers wait.
-    pub(super) fn reopen(&self) -> Result<(), Doubt> {
-        self.open_again(|| ())?;
+    /// Closes and opens the database, unless another thread did meanwhile; readers wait.
+    pub(super) fn reopen_if_due(&self) -> Result<(), Doubt> {
+        let turn = lock(&self.flushing);
+        if self.due() != Due::Reopen {
+            return Ok(());
+        }
+        self.open_again(&turn, || ())?;
         self.reopened.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
     /// Closes, does what can be done only while it is closed, and opens; readers wait.
-    fn open_again<T>(&self, between: impl FnOnce() -> T) -> Result<T, Doubt> {
+    fn open_again<T>(&self, _turn: &MutexGuard<'_, ()>, between: impl FnOnce() -> T) -> Result<T, Doubt> {
         self.check()?;
-        let _turn = lock(&self.flushing);
         let mut handles = self.handles.write().unwrap_or_else(PoisonError::into_inner);
         let count = handles.len();
+        if count == 0 {
+            return Err(Doubt("the store is closed".to_owned()));
+        }
         self.release(std::mem::take(&mut *handles))?;
         let done = between();
         *handles = self.handles_on(count).map_err(|doubt| self.fail(doubt))?;
@@ -318,7 +331,7 @@ impl Disk {
     /// Moves the directory to `to`, where nothing may be, and goes on there; readers wait.
     pub(super) fn relocate(&self, to: &Path) -> Result<(), Doubt> {
         // Where it cannot be moved it goes on where it is.
-        let moved = self.open_again(|| {
+        let moved = self.open_again(&lock(&self.flushing), || {
             let mut directory = lock(&self.directory);
             std::fs::rename(&*directory, to).map(|()| to.clone_into(&mut directory))
         })?;
@@ -359,8 +372,8 @@ mod tests {
     #[test]
     fn it_is_flushed_before_it_is_opened_again() {
         let folder = tempfile::tempdir().unwrap();
-        let disk = Disk::open(folder.path(), &Layout { reopen_bytes: 10_000, flush_bytes: 2_000, ..Layout::tiny() });
-        let disk = disk.unwrap();
+        let layout = Layout { reopen_bytes: 10_000, flush_bytes: 2_000, flush_ms: Some(60_000), ..Layout::tiny() };
+        let disk = Disk::open(folder.path(), &layout).unwrap();
         let write = |family: u8, bytes: usize| {
             let mut writes = Writes::default();
             writes.put(&[family, 0], vec![7; bytes]);
@@ -373,19 +386,35 @@ mod tests {
         writes.remove(&[stays, 1]);
         disk.apply_beside(writes).unwrap();
         assert_eq!(disk.due(), Due::Flush, "what is removed was read");
-        disk.reopen().unwrap();
+        disk.flush().unwrap();
+        assert_eq!(disk.due(), Due::Nothing);
+        disk.reopen_if_due().unwrap();
+        assert_eq!(disk.reopened(), 0, "it was not due");
         write(stays, 2_500);
         assert_eq!(disk.due(), Due::Flush);
-        write(stays, 9_000);
+        write(stays, 6_000);
         assert_eq!(disk.due(), Due::Flush, "enough, but first it is flushed");
-        write(stays, 4_000);
+        write(stays, 3_000);
         assert_eq!(disk.due(), Due::Reopen, "too much to wait for a flush");
-        disk.reopen().unwrap();
-        assert_eq!(disk.due(), Due::Nothing);
+        disk.reopen_if_due().unwrap();
+        assert_eq!((disk.due(), disk.reopened()), (Due::Nothing, 1));
         write(stays, 9_000);
         disk.flush().unwrap();
         assert_eq!(disk.due(), Due::Nothing);
         write(stays, 2_500);
+        assert_eq!(disk.due(), Due::Reopen);
+        disk.close().unwrap();
+        assert!(disk.reopen_if_due().is_err(), "what was closed stays closed");
+    }
+
+    /// A merge goes on when no commit comes any more: who writes beside them has it opened again.
+    #[test]
+    fn without_a_flusher_nothing_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Disk::open(folder.path(), &Layout { reopen_bytes: 10_000, ..Layout::tiny() }).unwrap();
+        let mut writes = Writes::default();
+        writes.put(&[keys::Family::Record as u8, 0], vec![7; 10_500]);
+        disk.apply(writes).unwrap();
         assert_eq!(disk.due(), Due::Reopen);
     }
 
@@ -398,7 +427,7 @@ mod tests {
         (0..500_u16).for_each(|row| writes.put(&row.to_be_bytes(), vec![7; 200]));
         disk.apply(writes).unwrap();
         let (asking, asked) = channel();
-        let reading = disk.open_again(|| {
+        let reading = disk.open_again(&lock(&disk.flushing), || {
             let disk = disk.clone();
             let read = move |row: u16| {
                 asking.send(()).unwrap();

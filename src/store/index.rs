@@ -120,7 +120,6 @@ impl IndexWriter {
     pub(super) fn prepare(
         &mut self,
         new: &[(LookupKey, u64)],
-        commit: u64,
         next: &mut u32,
         writes: &mut Writes,
     ) -> Result<IndexChange, Doubt> {
@@ -128,14 +127,15 @@ impl IndexWriter {
         let known = self.index.reading();
         if known.memory.len() + new.len() < self.layout.memory_keys {
             if !new.is_empty() {
-                let key = keys::number(Family::Journal, commit);
+                let number = keys::next_journal(&known.journals);
+                let key = keys::number(Family::Journal, number);
                 let mut writer = row::Writer::with_capacity(new.len() * 24);
                 for (name, number) in new {
                     writer.buffer().extend_from_slice(name);
                     writer.buffer().extend_from_slice(&number.to_be_bytes());
                 }
                 writes.put(&key, writer.finish(&key));
-                change.journal = Some(commit);
+                change.journal = Some(number);
                 change.memory = new.to_vec();
             }
             return Ok(change);
@@ -215,6 +215,12 @@ impl IndexWriter {
                 }
             });
         }
+    }
+
+    /// Journal rows that there are.
+    #[cfg(test)]
+    pub(super) fn journals(&self) -> Vec<u64> {
+        self.index.reading().journals.clone()
     }
 
     /// Waits until the running merge, if any, is done; the next commit takes it in. Gives the number of runs.

@@ -33,7 +33,7 @@ pub(super) enum Family {
     Governance = 0x26,
     /// Forecasts: entry index, position → row.
     Forecast = 0x27,
-    /// Lookup keys of one commit that are in no run yet: commit number → list.
+    /// Lookup keys of one commit that are in no run yet: number since the last run → list.
     Journal = 0x30,
     /// A sorted run of lookup keys: run number → size.
     Run = 0x31,
@@ -41,7 +41,7 @@ pub(super) enum Family {
     Filter = 0x32,
     /// Keys of a run: run number, row → sorted keys and numbers.
     RunRow = 0x33,
-    /// Statements of one commit that are in no run yet: commit number → list.
+    /// Statements of one commit that are in no run yet: number since the last run → list.
     StatementJournal = 0x38,
     /// A sorted run of statements: run number → size and what its rows begin with.
     StatementRun = 0x39,
@@ -50,6 +50,12 @@ pub(super) enum Family {
     /// Records: ordinal ÷ records per row → packed records as first accepted. Last, because sled splits the last leaf of the
     /// tree so that appended rows leave full leaves behind.
     Record = 0xF0,
+}
+
+/// The number of the next journal row. It begins anew where a run took them all in: sled keeps a leaf whose rows a batch removed,
+/// empty, for good, and so the same leaves are filled again.
+pub(super) fn next_journal(journals: &[u64]) -> u64 {
+    journals.last().map_or(0, |last| last + 1)
 }
 
 /// Whether a row stays as it was written: those of the other families are soon written anew, or removed.

@@ -98,17 +98,11 @@ impl OpenRow {
 }
 
 fn count(key: &[u8], value: &[u8]) -> Result<u64, Doubt> {
-    let mut counted = 0;
-    for body in bodies(key, value)? {
-        body?;
-        counted += 1;
-    }
-    Ok(counted)
+    bodies(key, value)?.try_fold(0, |count, body| body.map(|_| count + 1))
 }
 
 /// What one commit writes, one kind after the other.
 pub(super) struct PackWriter {
-    pub(super) per_row: u16,
     /// Number of the next row of changed states.
     next_amended: u64,
     /// That row so far, and the states in it.
@@ -120,18 +114,19 @@ pub(super) struct PackWriter {
 impl PackWriter {
     /// With the number of the next row of changed states, and the commit's own lookup keys.
     pub(super) fn new(next_amended: u64, lookups: Vec<(LookupKey, u64)>) -> Self {
-        PackWriter { per_row: 1, next_amended, amended: Default::default(), lookups }
+        PackWriter { next_amended, amended: Default::default(), lookups }
     }
 
     /// Writes states by number, ascending; new ones must follow the last without a hole.
     pub(super) fn write<'s, T: Packed + 's>(
         &mut self,
         open: &mut OpenRow,
+        per_row: u16,
         states: impl Iterator<Item = (&'s u64, &'s T)>,
         writes: &mut Writes,
     ) -> Result<(), Doubt> {
         let known = open.next;
-        let mut body = Vec::new();
+        let per_row = u64::from(per_row);
         for (number, state) in states {
             if *number < known {
                 self.amend(*number, state, writes)?;
@@ -140,27 +135,22 @@ impl PackWriter {
             if *number != open.next {
                 return Err(Doubt(format!("{} {number} is written, but {} is the next", T::NAME, open.next)));
             }
-            body.clear();
-            row::pack_into(&mut body, state)?;
-            put(&mut open.payload, body.len() as u64);
-            open.payload.extend_from_slice(&body);
+            put_body(&mut open.payload, state)?;
             open.next += 1;
-            if open.next.is_multiple_of(self.per_row.into()) {
-                put_row(&keys::number(T::FAMILY, open.next / u64::from(self.per_row) - 1), &open.payload, writes);
+            if open.next.is_multiple_of(per_row) {
+                put_row(&keys::number(T::FAMILY, open.next / per_row - 1), &open.payload, writes);
                 open.payload.clear();
             }
         }
         if open.next != known && !open.payload.is_empty() {
-            put_row(&keys::number(T::FAMILY, open.next / u64::from(self.per_row)), &open.payload, writes);
+            put_row(&keys::number(T::FAMILY, open.next / per_row), &open.payload, writes);
         }
         Ok(())
     }
 
     fn amend<T: Packed>(&mut self, number: u64, state: &T, writes: &mut Writes) -> Result<(), Doubt> {
-        let (mut body, (payload, states)) = (Vec::new(), &mut self.amended);
-        row::pack_into(&mut body, &(number, state))?;
-        put(payload, body.len() as u64);
-        payload.extend_from_slice(&body);
+        let (payload, states) = &mut self.amended;
+        put_body(payload, &(number, state))?;
         self.lookups.push((changed_key::<T>(number), self.next_amended << AMENDED_PLACE_BITS | *states));
         *states += 1;
         if *states == 1 << AMENDED_PLACE_BITS || payload.len() >= STORE_AMENDED_ROW_BYTES {
@@ -183,6 +173,15 @@ impl PackWriter {
         }
         (self.next_amended, self.lookups)
     }
+}
+
+/// Appends a value behind its length.
+fn put_body<T: Serialize>(payload: &mut Vec<u8>, value: &T) -> Result<(), Doubt> {
+    let mut body = Vec::new();
+    row::pack_into(&mut body, value)?;
+    put(payload, body.len() as u64);
+    payload.extend_from_slice(&body);
+    Ok(())
 }
 
 fn put_row(key: &[u8], payload: &[u8], writes: &mut Writes) {

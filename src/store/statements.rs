@@ -304,7 +304,6 @@ impl StatementWriter {
     pub(super) fn prepare(
         &mut self,
         new: &BTreeMap<Key, Option<Statement>>,
-        commit: u64,
         next: &mut u32,
         writes: &mut Writes,
     ) -> Result<StatementChange, Doubt> {
@@ -314,11 +313,12 @@ impl StatementWriter {
         }
         let known = self.statements.reading();
         if known.memory.len() + new.len() < self.layout.memory_statements {
-            let key = keys::number(Family::StatementJournal, commit);
+            let number = keys::next_journal(&known.journals);
+            let key = keys::number(Family::StatementJournal, number);
             let mut writer = row::Writer::with_capacity(new.len() * 24);
             new.iter().for_each(|(key, statement)| put_entry(writer.buffer(), &(*key, *statement)));
             writes.put(&key, writer.finish(&key));
-            change.journal = Some(commit);
+            change.journal = Some(number);
             return Ok(change);
         }
         let mut builder = Builder::new(*next, 0, self.layout.statement_row_bytes);
