@@ -56,6 +56,8 @@ pub const PUBLISH_BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub const PUBLISH_IN_FLIGHT_MAX: usize = 256;
 /// Bytes of reports in an outbox that are not yet recorded: they are held in memory. Deliver, then go on.
 pub const OUTBOX_PENDING_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of reports that an outbox signs and writes at once: while they go to disk the next are signed.
+pub const OUTBOX_PART_BYTES: usize = 4 * 1024 * 1024;
 /// A journal with more bytes than this is written anew without its recorded reports.
 pub const OUTBOX_JOURNAL_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// How long a second process waits for the outbox of a key before it says so.

@@ -77,13 +77,31 @@ const JOINT_MAX: usize = 5;
 #[must_use]
 pub fn carries(text: &str) -> bool {
     // Most texts hold fewer than thirteen digits: they end here.
-    if text.len() < DIGITS || text.is_ascii() && text.bytes().filter(u8::is_ascii_digit).count() < DIGITS {
+    if text.len() < DIGITS || text.is_ascii() && digits(text.bytes()) < DIGITS {
         return false;
     }
-    let chars: Vec<char> = text.chars().filter_map(plain).collect();
-    (0..chars.len()).any(|start| {
-        let free = chars[start].is_ascii_digit() && (start == 0 || !chars[start - 1].is_ascii_digit());
-        free && (together(&chars[start..]) || apart(&chars, start))
+    // Nothing but digits and what may stand between them is part of a number: an id or a time falls into short pieces.
+    let part = |char: char| char.is_ascii_digit() || is_between(&char);
+    if text.is_ascii() {
+        let pieces = text.split(|char| !part(plain(char).unwrap_or(char)));
+        return pieces.filter(|piece| digits(piece.bytes()) >= DIGITS).any(|piece| holds(&read(piece)));
+    }
+    read(text).split(|char| !part(*char)).any(holds)
+}
+
+fn digits(bytes: impl Iterator<Item = u8>) -> usize {
+    bytes.filter(u8::is_ascii_digit).count()
+}
+
+fn read(text: &str) -> Vec<char> {
+    text.chars().filter_map(plain).collect()
+}
+
+/// Whether a piece of digits and what stands between them holds a number.
+fn holds(piece: &[char]) -> bool {
+    (0..piece.len()).any(|start| {
+        let free = piece[start].is_ascii_digit() && (start == 0 || !piece[start - 1].is_ascii_digit());
+        free && (together(&piece[start..]) || apart(piece, start))
     })
 }
 
@@ -151,6 +169,9 @@ fn together(chars: &[char]) -> bool {
 
 /// Thirteen digits, one by one, with the same between them; something else may stand after the sixth.
 fn apart(chars: &[char], start: usize) -> bool {
+    if chars.get(start + 1).is_some_and(char::is_ascii_digit) {
+        return false;
+    }
     let (mut digits, mut at, mut between) = (vec![chars[start]], start + 1, None);
     loop {
         let gap = chars[at..].iter().take(JOINT_MAX).take_while(|char| is_between(char)).count();
@@ -221,6 +242,7 @@ fn is_corporate_number(digits: &[u32; 13]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -315,6 +337,22 @@ mod tests {
             "٩٠٠١٠١ ١٢٣",
         ] {
             assert!(!carries(text), "{text}");
+        }
+    }
+
+    proptest! {
+        /// A number is found in a piece of a text where it is found in the whole of it.
+        #[test]
+        fn pieces_hold_what_the_whole_holds(text in "[019-]{0,9}[ .a\u{b7}가\t-]{0,3}[0-9]{0,9}[ x٣-]{0,2}[0-9]{0,7}") {
+            prop_assert_eq!(carries(&text), holds(&read(&text)));
+        }
+
+        #[test]
+        fn pieces_hold_numbers(before in "[a-z0-9 :-]{0,12}", at in 0_usize..13, between in "[ ,/.-]{1,3}", after in "[a-z :-]{0,9}") {
+            let mut number = number("900101-123456", 11).replace('-', "");
+            number.insert_str(at, &between);
+            let text = format!("{before}{number}{after}");
+            prop_assert_eq!(carries(&text), holds(&read(&text)));
         }
     }
 

@@ -4,7 +4,8 @@
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
-    path::Path,
+    io::{Seek as _, SeekFrom, Write as _},
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -34,6 +35,37 @@ pub(super) enum Line {
     Sealed { upto: u64 },
     Recorded { seq: u64 },
     Withdrawn { chain: Chain },
+}
+
+/// The open file.
+#[derive(Debug)]
+pub(super) struct Journal {
+    path: PathBuf,
+    file: File,
+    /// Length of the file.
+    pub(super) bytes: u64,
+    /// A write failed: the disk is unknown.
+    pub(super) broken: bool,
+}
+
+impl Journal {
+    /// Goes on behind the first `bytes` of the file at `path`.
+    pub(super) fn behind(path: PathBuf, mut file: File, bytes: u64) -> Result<Self, OutboxError> {
+        file.seek(SeekFrom::Start(bytes)).map_err(io("read", &path))?;
+        Ok(Journal { path, file, bytes, broken: false })
+    }
+
+    /// Appends, and syncs where what follows rests on it. A failed write or sync leaves the disk unknown: no more.
+    pub(super) fn append(&mut self, text: &str, sync: bool) -> Result<(), OutboxError> {
+        if self.broken {
+            return Err(OutboxError::Broken { dir: self.path.parent().unwrap_or(&self.path).to_owned() });
+        }
+        let written = self.file.write_all(text.as_bytes());
+        let done = written.and_then(|()| if sync { self.file.sync_data() } else { Ok(()) });
+        self.broken = done.is_err();
+        self.bytes += text.len() as u64;
+        done.map_err(io("write", &self.path))
+    }
 }
 
 /// Wraps an error of the system with what was being done.

@@ -16,8 +16,9 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    io::{Read as _, Seek as _, SeekFrom, Write as _},
+    io::{Read as _, Write as _},
     path::{Path, PathBuf},
+    thread,
     time::Duration,
 };
 
@@ -26,11 +27,13 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 pub use super::fault::OutboxError;
-use super::journal::{self, Chain, Line, encode, io};
+use super::journal::{self, Chain, Journal, Line, encode, io};
 use super::receipts::Receipts;
 use crate::{
     event::{Time, envelope, json, personal},
-    limits::{BODY_BYTES_MAX, OUTBOX_JOURNAL_BYTES_MAX, OUTBOX_LOCK_WAIT_MS, OUTBOX_PENDING_BYTES_MAX},
+    limits::{
+        BODY_BYTES_MAX, OUTBOX_JOURNAL_BYTES_MAX, OUTBOX_LOCK_WAIT_MS, OUTBOX_PART_BYTES, OUTBOX_PENDING_BYTES_MAX,
+    },
     sign::{Claims, KeyPair, Seen, hex, sign},
     stream::Outgoing,
 };
@@ -122,10 +125,8 @@ pub struct Outbox {
     pending: BTreeMap<u64, Pending>,
     pending_bytes: usize,
     sealed: u64,
-    journal: File,
-    journal_bytes: u64,
+    journal: Journal,
     recorded: u64,
-    broken: bool,
     _lock: File,
 }
 
@@ -153,7 +154,6 @@ impl Outbox {
             tracing::warn!(path = %path.display(), torn = bytes.len() as u64 - length, "torn last line cut off");
             file.set_len(length).and_then(|()| file.sync_all()).map_err(io("cut", &path))?;
         }
-        file.seek(SeekFrom::End(0)).map_err(io("read", &path))?;
         let mut outbox = Outbox {
             dir: dir.to_owned(),
             pair,
@@ -163,15 +163,13 @@ impl Outbox {
             pending: BTreeMap::new(),
             pending_bytes: 0,
             sealed: 0,
-            journal: file,
-            journal_bytes: length,
+            journal: Journal::behind(path, file, length)?,
             recorded: 0,
-            broken: false,
             _lock: lock,
         };
         if lines.is_empty() {
             let head = encode(&outbox.head())?;
-            outbox.append(&head, true)?;
+            outbox.journal.append(&head, true)?;
             File::open(dir).and_then(|folder| folder.sync_all()).map_err(io("sync", dir))?;
         }
         for line in lines {
@@ -238,19 +236,8 @@ impl Outbox {
         self.chain = chain;
     }
 
-    /// Appends, and syncs where what follows rests on it. A failed write or sync leaves the disk unknown: no more.
-    fn append(&mut self, text: &str, sync: bool) -> Result<(), OutboxError> {
-        if self.broken {
-            return Err(OutboxError::Broken { dir: self.dir.clone() });
-        }
-        let written = self.journal.write_all(text.as_bytes());
-        let done = written.and_then(|()| if sync { self.journal.sync_data() } else { Ok(()) });
-        self.broken = done.is_err();
-        self.journal_bytes += text.len() as u64;
-        done.map_err(io("write", &self.dir.join("journal")))
-    }
-
-    /// Checks, signs and keeps the reports, all or none; they are on disk when this returns. Gives their numbers.
+    /// Checks, signs and keeps the reports, all or none; they are on disk when this returns. Gives their numbers. Where it is cut off
+    /// by a crash or a full disk the first of them may be kept.
     ///
     /// # Errors
     /// [`OutboxError::Personal`], [`OutboxError::TooLarge`], [`OutboxError::NotText`], [`OutboxError::NotJson`],
@@ -269,30 +256,53 @@ impl Outbox {
             return Err(OutboxError::Full { dir: self.dir.clone(), bytes: self.pending_bytes });
         }
         let first = self.chain.seq + 1;
-        let (mut chain, mut lines) = (self.chain.clone(), Vec::with_capacity(drafts.len()));
-        for (draft, (sha256, body)) in drafts.iter().zip(bodies) {
-            let claims = Claims {
-                aud: self.origin.clone(),
-                sub: draft.subject.clone(),
-                cty: draft.content_type.clone(),
-                sha256,
-                seq: chain.seq + 1,
-                prev: chain.prev.as_deref().and_then(hex::decode32),
-                seen: self.seen,
-                reported,
-            };
-            let report = Signed {
-                seq: claims.seq,
-                jws: sign(&self.pair, &claims),
-                subject: draft.subject.clone(),
-                content_type: draft.content_type.clone(),
-                body,
-            };
-            chain = Chain { seq: report.seq, prev: Some(report.sha256()) };
-            lines.push(Line::Report(report));
+        let mut unsigned = drafts.iter().zip(bodies);
+        let mut chain = self.chain.clone();
+        let mut lines = Vec::with_capacity(drafts.len());
+        let (pair, origin, seen) = (&self.pair, &self.origin, self.seen);
+        // The next part, and whether there are more: signed one after the other, each names the one before.
+        let mut part = || -> Result<(String, bool), OutboxError> {
+            let (from, mut bytes) = (lines.len(), 0);
+            while bytes < OUTBOX_PART_BYTES
+                && let Some((draft, (sha256, body))) = unsigned.next()
+            {
+                bytes += body.len();
+                let claims = Claims {
+                    aud: origin.clone(),
+                    sub: draft.subject.clone(),
+                    cty: draft.content_type.clone(),
+                    sha256,
+                    seq: chain.seq + 1,
+                    prev: chain.prev.as_deref().and_then(hex::decode32),
+                    seen,
+                    reported,
+                };
+                let report = Signed {
+                    seq: claims.seq,
+                    jws: sign(pair, &claims),
+                    subject: draft.subject.clone(),
+                    content_type: draft.content_type.clone(),
+                    body,
+                };
+                chain = Chain { seq: report.seq, prev: Some(report.sha256()) };
+                lines.push(Line::Report(report));
+            }
+            let text = lines[from..].par_iter().map(encode).collect::<Result<Vec<_>, _>>()?.concat();
+            Ok((text, unsigned.len() > 0))
+        };
+        let journal = &mut self.journal;
+        let (mut text, mut more) = part()?;
+        while more {
+            // While one part goes to disk the next is signed.
+            let (kept, next) = thread::scope(|scope| {
+                let keeping = scope.spawn(|| journal.append(&text, true));
+                let next = part();
+                (keeping.join(), next)
+            });
+            kept.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            (text, more) = next?;
         }
-        let text = lines.par_iter().map(encode).collect::<Result<Vec<_>, _>>()?.concat();
-        self.append(&text, true)?;
+        journal.append(&text, true)?;
         for line in lines {
             if let Line::Report(report) = line {
                 self.admit(report);
@@ -347,7 +357,7 @@ impl Outbox {
     pub(super) fn seal(&mut self) -> Result<(), OutboxError> {
         if self.chain.seq > self.sealed {
             let line = encode(&Line::Sealed { upto: self.chain.seq })?;
-            self.append(&line, true)?;
+            self.journal.append(&line, true)?;
             self.sealed = self.chain.seq;
         }
         Ok(())
@@ -372,7 +382,7 @@ impl Outbox {
             text.push_str(&encode(&Line::Recorded { seq })?);
             self.drop_pending(seq);
         }
-        self.append(&text, false)
+        self.journal.append(&text, false)
     }
 
     /// Takes back the last reports, from `seq` on, that certainly never reached the stream: their numbers are given
@@ -382,7 +392,7 @@ impl Outbox {
         let prev = crate::sign::Jws::parse(&first.report.jws).ok().and_then(|jws| jws.claims().prev);
         let chain = Chain { seq: seq - 1, prev: prev.map(|prev| hex::encode(&prev)) };
         let line = encode(&Line::Withdrawn { chain: chain.clone() })?;
-        self.append(&line, true)?;
+        self.journal.append(&line, true)?;
         self.roll_back(chain);
         Ok(())
     }
@@ -398,7 +408,7 @@ impl Outbox {
     /// # Errors
     /// [`OutboxError::Io`].
     pub fn compact(&mut self) -> Result<(), OutboxError> {
-        if self.broken || self.recorded == 0 || self.journal_bytes < OUTBOX_JOURNAL_BYTES_MAX {
+        if self.journal.broken || self.recorded == 0 || self.journal.bytes < OUTBOX_JOURNAL_BYTES_MAX {
             return Ok(());
         }
         self.rewrite()
@@ -416,9 +426,7 @@ impl Outbox {
         fs::rename(&new, &path).map_err(io("replace", &path))?;
         // Until the rename is on disk a crash brings the old journal back: it says the same.
         File::open(&self.dir).and_then(|folder| folder.sync_all()).map_err(io("sync", &self.dir))?;
-        self.journal = journal::open(&path)?;
-        self.journal.seek(SeekFrom::End(0)).map_err(io("read", &path))?;
-        self.journal_bytes = text.len() as u64;
+        self.journal = Journal::behind(path.clone(), journal::open(&path)?, text.len() as u64)?;
         self.recorded = 0;
         Ok(())
     }

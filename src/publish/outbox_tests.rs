@@ -77,7 +77,7 @@ fn a_crash_at_every_byte_loses_nothing_that_was_sent() {
     let mut outbox = open(dir.path(), &pair);
     outbox.enqueue(&[draft("a"), draft("b")], Time::now()).unwrap();
     outbox.seal().unwrap();
-    let sent = outbox.journal_bytes;
+    let sent = outbox.journal.bytes;
     outbox.enqueue(&[draft("c")], Time::now()).unwrap();
     let all = reports(&outbox);
     drop(outbox);
@@ -204,9 +204,9 @@ fn a_rewritten_journal_says_the_same() {
     outbox.seal().unwrap();
     outbox.settle((1..=20).filter(|seq| *seq != 7)).unwrap();
     let (before, prev) = (reports(&outbox), outbox.chain.clone());
-    let bytes = outbox.journal_bytes;
+    let bytes = outbox.journal.bytes;
     outbox.rewrite().unwrap();
-    assert!(outbox.journal_bytes < bytes / 5);
+    assert!(outbox.journal.bytes < bytes / 5);
     drop(outbox);
     let mut outbox = open(dir.path(), &pair);
     assert_eq!(reports(&outbox), before);

@@ -1,7 +1,5 @@
 //! SHA-256 values as 64 lower-case hexadecimal digits, and digests of half that length: the one form the ledger writes and takes.
 
-use std::fmt::Write;
-
 use sha2::{Digest, Sha256};
 
 /// SHA-256 of `bytes`.
@@ -13,11 +11,8 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
 /// Lower-case hexadecimal.
 #[must_use]
 pub fn encode(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// Exactly 64 lower-case hexadecimal digits.
