@@ -157,7 +157,7 @@ fn effect(
     let mut paths = Vec::new();
     let counts = unlisted.as_ref().is_none_or(Reach::counts);
     for part in definition.parts.iter().filter(|part| counts && holds(&part.only, data)) {
-        paths.push(format!("{}/part/{}", definition.id, part.id));
+        paths.push(series(definition, "part", &part.id));
     }
     let (provisional, approximate) = (marked(data, "provisional"), marked(data, "approximate"));
     if selector.beside {
@@ -166,7 +166,7 @@ fn effect(
         return Ok(Effect { indicator: number, gives, paths, agency_path: None, provisional, approximate });
     }
     if counts {
-        paths.insert(0, format!("{}/total", definition.id));
+        paths.insert(0, [&definition.id, "/total"].concat());
         split_paths(definition, data, &mut paths)?;
     }
     paths.extend(unlisted.map(|reach| reach.stage_paths).unwrap_or_default());
@@ -175,10 +175,15 @@ fn effect(
         indicator: number,
         gives,
         paths,
-        agency_path: (by_agency && counts).then(|| format!("{}/agency/{agency}", definition.id)),
+        agency_path: (by_agency && counts).then(|| series(definition, "agency", agency)),
         provisional,
         approximate,
     })
+}
+
+/// Path of a series: joined, not formatted, for every event makes several.
+fn series(definition: &Indicator, split: &str, value: &str) -> String {
+    [&definition.id, "/", split, "/", value].concat()
 }
 
 /// Series of splits (except agency) and period.
@@ -187,7 +192,7 @@ fn split_paths(definition: &Indicator, data: &Value, paths: &mut Vec<String>) ->
     let period = definition.fold.period.as_deref().map(|path| ("period", path));
     for (split, path) in splits.chain(period) {
         if let Some(value) = field(data, path).and_then(scalar) {
-            paths.push(format!("{}/{split}/{}", definition.id, bounded(path, value)?));
+            paths.push(series(definition, split, &bounded(path, value)?));
         }
     }
     Ok(())
@@ -312,8 +317,8 @@ fn reach(definition: &Indicator, selector: &Selector, data: &Value) -> Result<Re
     };
     let counts_from = fold.counts_from.as_ref().and_then(|id| fold.stages.iter().position(|stage| stage.id == *id));
     let counts_from = counts_from.unwrap_or(fold.stages.len().saturating_sub(1));
-    let stage_paths =
-        fold.stages.iter().take(reached + 1).map(|stage| format!("{}/stage/{}", definition.id, stage.id)).collect();
+    let stages = fold.stages.iter().take(reached + 1);
+    let stage_paths = stages.map(|stage| series(definition, "stage", &stage.id)).collect();
     Ok(Reach { stage_paths, counts_from: u16::try_from(counts_from).unwrap_or(u16::MAX) })
 }
 
