@@ -1,4 +1,4 @@
-//! The thread beside the committing one: merges sorted runs and removes what they replaced, in bounded batches.
+//! The thread beside the committing one: merges sorted runs, in bounded batches.
 //!
 //! Knows nothing of what it merges. A failure is kept by the disk and comes out with the next commit.
 
@@ -8,9 +8,6 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
 use super::disk::{Disk, Writes};
-use super::keys;
-use super::keys::Family;
-use super::row;
 use crate::fold::rows::Doubt;
 
 /// What a job works with.
@@ -35,18 +32,6 @@ impl Bench {
         // A merge goes on where no commit comes any more to see to it.
         self.disk.reopen_if_due().map(|()| true)
     }
-
-    /// Removes rows by key.
-    pub(super) fn remove(&self, keys: impl Iterator<Item = [u8; 9]>) -> Result<(), Doubt> {
-        let mut writes = Writes::default();
-        for key in keys {
-            writes.remove(&key);
-            if !self.write(&mut writes)? {
-                return Ok(());
-            }
-        }
-        self.write_rest(&mut writes).map(drop)
-    }
 }
 
 type Job = Box<dyn FnOnce(&Bench) + Send>;
@@ -60,7 +45,7 @@ pub(super) struct Beside {
 
 impl Beside {
     pub(super) fn start(disk: Arc<Disk>, batch_rows: usize) -> Result<Self, Doubt> {
-        // Bounded by its users: each has one merge and the removal of its inputs under way.
+        // Bounded by its users: each has one merge under way.
         let (jobs, todo) = channel::<Job>();
         let stop = Arc::new(AtomicBool::new(false));
         let bench = Bench { disk, stop: stop.clone(), batch_rows: batch_rows as u64 };
@@ -96,24 +81,4 @@ impl Drop for Beside {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-/// Removes rows of runs that are not among `known`: a crash left them.
-pub(super) fn remove_orphans(disk: &Disk, family: Family, known: &[u32], limit: usize) -> Result<(), Doubt> {
-    let mut from = keys::single(family).to_vec();
-    while let Some((key, _)) = disk.range(&from, &keys::after(family), 1)?.first() {
-        let number = keys::first_of(key).ok_or_else(|| row::doubt(key, "has a malformed key"))?;
-        let mut end = keys::pair(family, number, u32::MAX).to_vec();
-        end.push(0);
-        if known.contains(&number) {
-            from = end;
-            continue;
-        }
-        let mut writes = Writes::default();
-        for (key, _) in disk.range(key, &end, limit)? {
-            writes.remove(&key);
-        }
-        disk.apply(writes)?;
-    }
-    Ok(())
 }

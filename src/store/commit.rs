@@ -266,8 +266,8 @@ impl Store {
     }
 
     #[cfg(test)]
-    pub(super) fn journals(&self) -> Vec<u64> {
-        self.index.journals()
+    pub(super) fn numbers(&self) -> (Vec<u64>, Vec<u32>) {
+        self.index.numbers()
     }
 
     #[cfg(test)]

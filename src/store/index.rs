@@ -2,18 +2,19 @@
 //! of the speed, so they are gathered in memory (each commit journals its own), written out as sorted runs, and runs of one
 //! size are merged into larger ones by a thread of its own. A lookup asks memory, then each run's filter.
 //!
-//! A merged run is written beside the live ones and becomes part of the store in a later commit, in one batch with the
-//! removal of those it replaces. What a crash leaves half-written belongs to no run and is removed when the store is opened.
+//! A merged run is written beside the live ones and becomes part of the store in a later commit, in which those it replaces leave it.
+//! What a crash leaves half-written belongs to no run: nobody reads it, and a later run writes over it.
 
 use foldhash::HashMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
-use super::beside::{Bench, Beside, remove_orphans};
+use super::beside::{Bench, Beside};
 use super::disk::{Disk, Writes};
 use super::keys::{self, Family};
 use super::layout::Layout;
+use super::numbers::{Name, Numbers};
 use super::row::{self, Cursor};
 use super::run::{Builder, Run};
 use crate::fold::rows::{Doubt, LookupKey};
@@ -41,7 +42,7 @@ impl Index {
 
     /// The number kept under a key.
     pub(super) fn get(&self, disk: &Disk, key: &LookupKey) -> Result<Option<u64>, Doubt> {
-        // Held to the end: rows of a run are removed only after it left the list.
+        // Held to the end: rows of a run are written over only after it left the list.
         let known = self.reading();
         if let Some(number) = known.memory.get(key) {
             return Ok(Some(*number));
@@ -54,7 +55,7 @@ impl Index {
         Ok(None)
     }
 
-    /// Reads journal and filters, and removes rows that belong to no run.
+    /// Reads journal and filters.
     pub(super) fn load(disk: &Disk, layout: &Layout) -> Result<Self, Doubt> {
         let mut known = Known::default();
         disk.each(&keys::single(Family::Journal), &keys::after(Family::Journal), |key, value| {
@@ -77,11 +78,7 @@ impl Index {
             known.runs.push(Arc::new(Run::load(disk, key, value, layout.fixed.row_keys)?));
             Ok(())
         })?;
-        known.runs.sort_by_key(|run| (std::cmp::Reverse(run.level), run.number));
-        let numbers: Vec<u32> = known.runs.iter().map(|run| run.number).collect();
-        for family in [Family::RunRow, Family::Filter] {
-            remove_orphans(disk, family, &numbers, layout.merge_rows)?;
-        }
+        known.runs.sort_by_key(|run| (std::cmp::Reverse(run.level), run.name.age));
         Ok(Index { known: RwLock::new(known) })
     }
 }
@@ -93,6 +90,7 @@ type Merged = (Arc<Run>, Vec<Arc<Run>>);
 pub(super) struct IndexWriter {
     layout: Layout,
     index: Arc<Index>,
+    numbers: Numbers,
     done: Sender<Result<Merged, Doubt>>,
     merged: Receiver<Result<Merged, Doubt>>,
     merging: bool,
@@ -113,10 +111,11 @@ pub(super) struct IndexChange {
 impl IndexWriter {
     pub(super) fn new(layout: Layout, index: Arc<Index>) -> Self {
         let (done, merged) = channel();
-        IndexWriter { layout, index, done, merged, merging: false, arrived: None }
+        let numbers = Numbers::of(index.reading().runs.iter().map(|run| run.name));
+        IndexWriter { layout, index, numbers, done, merged, merging: false, arrived: None }
     }
 
-    /// Adds new keys to a commit. `next` is the number of the next run and is moved on.
+    /// Adds new keys to a commit. `next` is the age of the next run and is moved on.
     pub(super) fn prepare(
         &mut self,
         new: &[(LookupKey, u64)],
@@ -150,8 +149,7 @@ impl IndexWriter {
                 true
             }
         });
-        let mut builder = Builder::new(*next, 0, entries.len() as u64, self.layout.fixed.row_keys);
-        *next += 1;
+        let mut builder = Builder::new(self.numbers.take(0, next), 0, entries.len() as u64, self.layout.fixed.row_keys);
         for (key, number) in &entries {
             builder.push(key, *number, writes);
         }
@@ -182,7 +180,7 @@ impl IndexWriter {
     }
 
     /// Makes a commit's keys known, after it is in, and sees whether runs are to be merged. `next` as in `prepare`, and
-    /// to be kept with the next commit: rows under a number it lost are orphans.
+    /// to be kept with the next commit.
     pub(super) fn install(&mut self, change: IndexChange, next: &mut u32, beside: &Beside) {
         let mut known = self.index.known.write().unwrap_or_else(PoisonError::into_inner);
         known.memory.extend(change.memory);
@@ -193,11 +191,10 @@ impl IndexWriter {
             known.runs.push(run);
         }
         if let Some((run, inputs)) = change.merged {
-            known.runs.retain(|run| inputs.iter().all(|input| input.number != run.number));
+            known.runs.retain(|run| inputs.iter().all(|input| input.name != run.name));
             known.runs.push(run);
-            known.runs.sort_by_key(|run| (std::cmp::Reverse(run.level), run.number));
-            // A failure is kept by the disk; rows left behind are removed at the next opening.
-            beside.run(move |bench| inputs.iter().for_each(|run| drop(bench.remove(run.keys()))));
+            known.runs.sort_by_key(|run| (std::cmp::Reverse(run.level), run.name.age));
+            inputs.iter().for_each(|run| self.numbers.give_back(run.name));
         }
         if self.merging {
             return;
@@ -206,21 +203,22 @@ impl IndexWriter {
         let of_level = |level: u8| known.runs.iter().filter(move |run| run.level == level);
         if let Some(level) = (0..=levels).find(|level| of_level(*level).count() >= self.layout.fanout) {
             let inputs: Vec<_> = of_level(level).take(self.layout.fanout).cloned().collect();
-            let (number, row_keys, done) = (*next, self.layout.fixed.row_keys, self.done.clone());
+            let name = self.numbers.take(level + 1, next);
+            let (row_keys, done) = (self.layout.fixed.row_keys, self.done.clone());
             self.merging = true;
-            *next += 1;
             beside.run(move |bench| {
-                if let Some(merged) = merge(bench, number, &inputs, row_keys).transpose() {
+                if let Some(merged) = merge(bench, name, &inputs, row_keys).transpose() {
                     let _ = done.send(merged.map(|run| (Arc::new(run), inputs)));
                 }
             });
         }
     }
 
-    /// Journal rows that there are.
+    /// Numbers of journal rows and of runs.
     #[cfg(test)]
-    pub(super) fn journals(&self) -> Vec<u64> {
-        self.index.reading().journals.clone()
+    pub(super) fn numbers(&self) -> (Vec<u64>, Vec<u32>) {
+        let known = self.index.reading();
+        (known.journals.clone(), known.runs.iter().map(|run| run.name.number).collect())
     }
 
     /// Waits until the running merge, if any, is done; the next commit takes it in. Gives the number of runs.
@@ -234,10 +232,10 @@ impl IndexWriter {
 }
 
 /// Merges runs into one; `None` when it is time to stop.
-fn merge(bench: &Bench, number: u32, inputs: &[Arc<Run>], row_keys: u32) -> Result<Option<Run>, Doubt> {
+fn merge(bench: &Bench, name: Name, inputs: &[Arc<Run>], row_keys: u32) -> Result<Option<Run>, Doubt> {
     let level = inputs.iter().map(|run| run.level).max().unwrap_or(0) + 1;
     let entries = inputs.iter().map(|run| run.len()).sum();
-    let mut builder = Builder::new(number, level, entries, row_keys);
+    let mut builder = Builder::new(name, level, entries, row_keys);
     let mut scans: Vec<_> = inputs.iter().map(|run| run.scan(&bench.disk)).collect();
     let mut heads = scans.iter_mut().map(|scan| scan.next()).collect::<Result<Vec<_>, _>>()?;
     let mut writes = Writes::default();

@@ -97,9 +97,12 @@ pub(super) fn pair(family: Family, first: u32, second: u32) -> [u8; 9] {
     key
 }
 
-/// The first number inside a key of [`pair`].
-pub(super) fn first_of(key: &[u8]) -> Option<u32> {
-    key.get(1..5)?.try_into().ok().map(u32::from_be_bytes)
+/// What the checksum of a run's row covers: its key, and the age of the run, for its number is given again.
+pub(super) fn aged(key: &[u8; 9], age: u32) -> [u8; 13] {
+    let mut aged = [0; 13];
+    aged[..9].copy_from_slice(key);
+    aged[9..].copy_from_slice(&age.to_be_bytes());
+    aged
 }
 
 /// An event of an entry: index and position in the body.
@@ -135,6 +138,5 @@ mod tests {
         }
         assert!(number(Family::Chunk, (1 << 48) - 1)[..] < after(Family::Chunk)[..]);
         assert!(event(Family::Governance, 5, u16::MAX) < event(Family::Governance, 6, 0));
-        assert_eq!(first_of(&pair(Family::RunRow, 77, 5)), Some(77));
     }
 }

@@ -58,7 +58,7 @@ impl Default for Layout {
     fn default() -> Self {
         Layout {
             fixed: Fixed {
-                version: 4,
+                version: 5,
                 records_per_row: limits::STORE_RECORDS_PER_ROW,
                 things_per_row: limits::STORE_THINGS_PER_ROW,
                 row_keys: limits::STORE_INDEX_ROW_KEYS,
@@ -87,7 +87,7 @@ impl Layout {
     #[cfg(test)]
     pub(super) fn tiny() -> Self {
         Layout {
-            fixed: Fixed { version: 4, records_per_row: 3, things_per_row: 2, row_keys: 4 },
+            fixed: Fixed { version: 5, records_per_row: 3, things_per_row: 2, row_keys: 4 },
             block_bytes_min: 12,
             block_bytes_max: 40,
             table_bytes_min: 30,

@@ -21,6 +21,7 @@ mod keys;
 mod layout;
 pub mod moment;
 mod moves;
+mod numbers;
 mod pack;
 pub mod parallel;
 pub mod progress;

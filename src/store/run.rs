@@ -6,6 +6,7 @@
 
 use super::disk::{Disk, Writes};
 use super::keys::{self, Family};
+use super::numbers::Name;
 use super::row::{self, Cursor, put};
 use crate::fold::rows::{Doubt, LookupKey};
 
@@ -19,7 +20,7 @@ const FILTER_BUCKETS: usize = 1_024;
 /// A run as kept in memory.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Run {
-    pub(super) number: u32,
+    pub(super) name: Name,
     pub(super) level: u8,
     entries: u64,
     row_keys: u32,
@@ -63,9 +64,9 @@ impl Run {
             if self.prints[place as usize] != wanted {
                 continue;
             }
-            let row_key = keys::pair(Family::RunRow, self.number, place / self.row_keys);
+            let row_key = keys::pair(Family::RunRow, self.name.number, place / self.row_keys);
             let value = disk.get(&row_key)?.ok_or_else(|| row::doubt(&row_key, "is missing"))?;
-            let entries = row::open(&row_key, &value)?;
+            let entries = row::open(&keys::aged(&row_key, self.name.age), &value)?;
             let at = (place % self.row_keys) as usize * ENTRY_BYTES;
             let Some(entry) = entries.get(at..at + ENTRY_BYTES) else {
                 return Err(row::doubt(&row_key, "is too short"));
@@ -79,16 +80,16 @@ impl Run {
 
     /// The row that makes the run part of the store.
     pub(super) fn put(&self, writes: &mut Writes) {
-        let key = keys::number(Family::Run, self.number.into());
+        let key = keys::number(Family::Run, self.name.number.into());
         let mut writer = row::Writer::new();
-        for value in [u64::from(self.level), self.entries, self.starts.len() as u64 - 1] {
+        for value in [u64::from(self.name.age), u64::from(self.level), self.entries, self.starts.len() as u64 - 1] {
             put(writer.buffer(), value);
         }
         writes.put(&key, writer.finish(&key));
     }
 
     pub(super) fn remove(&self, writes: &mut Writes) {
-        writes.remove(&keys::number(Family::Run, self.number.into()));
+        writes.remove(&keys::number(Family::Run, self.name.number.into()));
     }
 
     /// Reads size and filter of a run.
@@ -96,14 +97,16 @@ impl Run {
         let bad = || row::doubt(key, "cannot be decoded");
         let mut cursor = Cursor::new(row::open(key, value)?);
         let number = keys::number_of(key).and_then(|number| u32::try_from(number).ok()).ok_or_else(bad)?;
+        let age = cursor.get().and_then(|age| u32::try_from(age).ok()).ok_or_else(bad)?;
         let level = cursor.get().and_then(|level| u8::try_from(level).ok()).ok_or_else(bad)?;
         let entries = cursor.get().filter(|entries| *entries < u32::MAX.into()).ok_or_else(bad)?;
         let buckets = cursor.get().filter(|buckets| *buckets == entries / BUCKET_KEYS + 1).ok_or_else(bad)?;
-        let mut run = Run { number, level, entries, row_keys, starts: vec![0], prints: Vec::new() };
+        let mut run = Run { name: Name { number, age }, level, entries, row_keys, starts: vec![0], prints: Vec::new() };
         for part in 0..(buckets as usize).div_ceil(FILTER_BUCKETS) {
             let key = keys::pair(Family::Filter, number, part as u32);
             let value = disk.get(&key)?.ok_or_else(|| row::doubt(&key, "is missing"))?;
-            run.read_filter(row::open(&key, &value)?).ok_or_else(|| row::doubt(&key, "cannot be decoded"))?;
+            run.read_filter(row::open(&keys::aged(&key, age), &value)?)
+                .ok_or_else(|| row::doubt(&key, "cannot be decoded"))?;
         }
         let whole = run.starts.len() as u64 == buckets + 1 && run.prints.len() as u64 == entries;
         if whole { Ok(run) } else { Err(bad()) }
@@ -132,14 +135,7 @@ impl Run {
         for print in &self.prints[self.starts[from] as usize..self.starts[to] as usize] {
             writer.buffer().extend_from_slice(&print.to_le_bytes());
         }
-        writer.finish(&keys::pair(Family::Filter, self.number, part))
-    }
-
-    /// Keys of all its rows.
-    pub(super) fn keys(&self) -> impl Iterator<Item = [u8; 9]> {
-        let number = self.number;
-        let rows = (0..self.rows()).map(move |row| keys::pair(Family::RunRow, number, row));
-        rows.chain((0..self.filter_rows()).map(move |part| keys::pair(Family::Filter, number, part)))
+        writer.finish(&keys::aged(&keys::pair(Family::Filter, self.name.number, part), self.name.age))
     }
 
     /// All keys in order.
@@ -175,13 +171,13 @@ impl Scan<'_> {
             if self.row == self.run.rows() {
                 return Ok(None);
             }
-            let key = keys::pair(Family::RunRow, self.run.number, self.row);
+            let key = keys::pair(Family::RunRow, self.run.name.number, self.row);
             let value = self.disk.get(&key)?.ok_or_else(|| row::doubt(&key, "is missing"))?;
-            self.entries = row::open(&key, &value)?.to_vec();
+            self.entries = row::open(&keys::aged(&key, self.run.name.age), &value)?.to_vec();
             (self.row, self.at) = (self.row + 1, 0);
         }
         let Some(entry) = self.entries.get(self.at..self.at + ENTRY_BYTES) else {
-            return Err(Doubt(format!("run {} of the lookup index ends in the middle", self.run.number)));
+            return Err(Doubt(format!("run {} of the lookup index ends in the middle", self.run.name.number)));
         };
         self.at += ENTRY_BYTES;
         let mut key = LookupKey::default();
@@ -199,12 +195,12 @@ pub(super) struct Builder {
 
 impl Builder {
     /// For exactly `entries` keys.
-    pub(super) fn new(number: u32, level: u8, entries: u64, row_keys: u32) -> Self {
+    pub(super) fn new(name: Name, level: u8, entries: u64, row_keys: u32) -> Self {
         let buckets = (entries / BUCKET_KEYS + 1) as usize;
         let mut starts = Vec::with_capacity(buckets + 1);
         starts.push(0);
         let prints = Vec::with_capacity(entries as usize);
-        Builder { run: Run { number, level, entries, row_keys, starts, prints }, row: Vec::new(), rows: 0 }
+        Builder { run: Run { name, level, entries, row_keys, starts, prints }, row: Vec::new(), rows: 0 }
     }
 
     /// Adds the next key; a full row goes to `writes`.
@@ -223,10 +219,10 @@ impl Builder {
     }
 
     fn write_row(&mut self, writes: &mut Writes) {
-        let key = keys::pair(Family::RunRow, self.run.number, self.rows);
+        let key = keys::pair(Family::RunRow, self.run.name.number, self.rows);
         let mut writer = row::Writer::with_capacity(self.row.len());
         writer.buffer().append(&mut self.row);
-        writes.put(&key, writer.finish(&key));
+        writes.put(&key, writer.finish(&keys::aged(&key, self.run.name.age)));
         self.rows += 1;
     }
 
@@ -235,7 +231,7 @@ impl Builder {
         if self.run.prints.len() as u64 != self.run.entries {
             return Err(Doubt(format!(
                 "run {} of the lookup index should have {} keys, has {}",
-                self.run.number,
+                self.run.name.number,
                 self.run.entries,
                 self.run.prints.len()
             )));
@@ -246,7 +242,7 @@ impl Builder {
         let buckets = (self.run.entries / BUCKET_KEYS + 1) as usize;
         self.run.starts.resize(buckets + 1, self.run.prints.len() as u32);
         for part in 0..self.run.filter_rows() {
-            writes.put(&keys::pair(Family::Filter, self.run.number, part), self.run.filter_row(part));
+            writes.put(&keys::pair(Family::Filter, self.run.name.number, part), self.run.filter_row(part));
         }
         Ok(self.run)
     }

@@ -11,11 +11,12 @@ use foldhash::HashMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
-use super::beside::{Bench, Beside, remove_orphans};
+use super::beside::{Bench, Beside};
 use super::disk::{Disk, Writes};
 use super::keys::{self, Family};
 use super::layout::Layout;
 use super::moves::{get_statement, put_statement};
+use super::numbers::{Name, Numbers};
 use super::row::{self, Cursor, put, put_signed};
 use crate::event::{Day, Time};
 use crate::fold::rows::{Doubt, Ordinal, SeriesNumber, Statement};
@@ -62,7 +63,7 @@ fn get_entries(key: &[u8], value: &[u8]) -> Result<Vec<Entry>, Doubt> {
 /// A sorted run.
 #[derive(Debug)]
 struct Run {
-    number: u32,
+    name: Name,
     level: u8,
     /// What each row begins with.
     fences: Vec<(SeriesNumber, Day)>,
@@ -70,9 +71,9 @@ struct Run {
 
 impl Run {
     fn row(&self, disk: &Disk, row: usize) -> Result<Vec<Entry>, Doubt> {
-        let key = keys::pair(Family::StatementRow, self.number, row as u32);
+        let key = keys::pair(Family::StatementRow, self.name.number, row as u32);
         let value = disk.get(&key)?.ok_or_else(|| row::doubt(&key, "is missing"))?;
-        get_entries(&key, &value)
+        get_entries(&keys::aged(&key, self.name.age), &value)
     }
 
     /// Entries of a series and day, into `found` where there is none yet.
@@ -96,8 +97,9 @@ impl Run {
     }
 
     fn put(&self, writes: &mut Writes) {
-        let key = keys::number(Family::StatementRun, self.number.into());
+        let key = keys::number(Family::StatementRun, self.name.number.into());
         let mut writer = row::Writer::with_capacity(self.fences.len() * 5);
+        put(writer.buffer(), self.name.age.into());
         put(writer.buffer(), self.level.into());
         for (series, day) in &self.fences {
             put(writer.buffer(), (*series).into());
@@ -110,7 +112,8 @@ impl Run {
         let mut cursor = Cursor::new(row::open(key, value)?);
         let mut read = || -> Option<Self> {
             let number = u32::try_from(keys::number_of(key)?).ok()?;
-            let mut run = Run { number, level: u8::try_from(cursor.get()?).ok()?, fences: Vec::new() };
+            let (age, level) = (u32::try_from(cursor.get()?).ok()?, u8::try_from(cursor.get()?).ok()?);
+            let mut run = Run { name: Name { number, age }, level, fences: Vec::new() };
             while !cursor.is_empty() {
                 let series = SeriesNumber::try_from(cursor.get()?).ok()?;
                 run.fences.push((series, Day::from_number(i32::try_from(cursor.get_signed()?).ok()?)));
@@ -129,8 +132,8 @@ struct Builder {
 }
 
 impl Builder {
-    fn new(number: u32, level: u8, row_bytes: usize) -> Self {
-        Builder { run: Run { number, level, fences: Vec::new() }, row: Vec::new(), row_bytes }
+    fn new(name: Name, level: u8, row_bytes: usize) -> Self {
+        Builder { run: Run { name, level, fences: Vec::new() }, row: Vec::new(), row_bytes }
     }
 
     fn push(&mut self, entry: &Entry, writes: &mut Writes) {
@@ -144,10 +147,10 @@ impl Builder {
     }
 
     fn close(&mut self, writes: &mut Writes) {
-        let key = keys::pair(Family::StatementRow, self.run.number, self.run.fences.len() as u32 - 1);
+        let key = keys::pair(Family::StatementRow, self.run.name.number, self.run.fences.len() as u32 - 1);
         let mut writer = row::Writer::with_capacity(self.row.len());
         writer.buffer().append(&mut self.row);
-        writes.put(&key, writer.finish(&key));
+        writes.put(&key, writer.finish(&keys::aged(&key, self.run.name.age)));
     }
 
     fn finish(mut self, writes: &mut Writes) -> Run {
@@ -213,7 +216,7 @@ impl Statements {
 
     /// Statements that stand on a day, greatest (time, ordinal) first.
     pub(super) fn standing(&self, disk: &Disk, series: SeriesNumber, day: Day) -> Result<Vec<Statement>, Doubt> {
-        // Held to the end: rows of a run are removed only after it left the list.
+        // Held to the end: rows of a run are written over only after it left the list.
         let known = self.reading();
         let from = (series, day, Time::from_ns(i64::MIN), 0);
         let to = (series, day, Time::from_ns(i64::MAX), Ordinal::MAX);
@@ -253,7 +256,7 @@ impl Statements {
         winners.for_each(|(on, winners)| kept.put(on, winners));
     }
 
-    /// Reads journal and runs, and removes rows that belong to no run.
+    /// Reads journal and runs.
     pub(super) fn load(disk: &Disk, layout: &Layout) -> Result<Self, Doubt> {
         let mut known = Known::default();
         let (from, to) = (keys::single(Family::StatementJournal), keys::after(Family::StatementJournal));
@@ -266,9 +269,7 @@ impl Statements {
             known.runs.push(Arc::new(Run::load(key, value)?));
             Ok(())
         })?;
-        known.runs.sort_by_key(|run| (std::cmp::Reverse(run.level), run.number));
-        let numbers: Vec<u32> = known.runs.iter().map(|run| run.number).collect();
-        remove_orphans(disk, Family::StatementRow, &numbers, layout.merge_rows)?;
+        known.runs.sort_by_key(|run| (std::cmp::Reverse(run.level), run.name.age));
         let winners = WinnersKept { limit: layout.memory_winners, ..WinnersKept::default() };
         Ok(Statements { known: RwLock::new(known), winners: Mutex::new(winners) })
     }
@@ -281,6 +282,7 @@ type Merged = (Run, Vec<Arc<Run>>);
 pub(super) struct StatementWriter {
     layout: Layout,
     statements: Arc<Statements>,
+    numbers: Numbers,
     done: Sender<Result<Merged, Doubt>>,
     merged: Receiver<Result<Merged, Doubt>>,
     merging: bool,
@@ -297,10 +299,11 @@ pub(super) struct StatementChange {
 impl StatementWriter {
     pub(super) fn new(layout: Layout, statements: Arc<Statements>) -> Self {
         let (done, merged) = channel();
-        StatementWriter { layout, statements, done, merged, merging: false }
+        let numbers = Numbers::of(statements.reading().runs.iter().map(|run| run.name));
+        StatementWriter { layout, statements, numbers, done, merged, merging: false }
     }
 
-    /// Adds a commit's statements. `next` is the number of the next run and is moved on.
+    /// Adds a commit's statements. `next` is the age of the next run and is moved on.
     pub(super) fn prepare(
         &mut self,
         new: &BTreeMap<Key, Option<Statement>>,
@@ -321,8 +324,7 @@ impl StatementWriter {
             change.journal = Some(number);
             return Ok(change);
         }
-        let mut builder = Builder::new(*next, 0, self.layout.statement_row_bytes);
-        *next += 1;
+        let mut builder = Builder::new(self.numbers.take(0, next), 0, self.layout.statement_row_bytes);
         let mut sources = [new.iter().peekable(), known.memory.iter().peekable()];
         loop {
             let [first, second] = &mut sources;
@@ -351,7 +353,7 @@ impl StatementWriter {
         self.merging = false;
         let (run, inputs) = result?;
         run.put(writes);
-        inputs.iter().for_each(|input| writes.remove(&keys::number(Family::StatementRun, input.number.into())));
+        inputs.iter().for_each(|input| writes.remove(&keys::number(Family::StatementRun, input.name.number.into())));
         Ok(Some((run, inputs)))
     }
 
@@ -374,10 +376,10 @@ impl StatementWriter {
             known.runs.push(Arc::new(run));
         }
         if let Some((run, inputs)) = change.merged {
-            known.runs.retain(|run| inputs.iter().all(|input| input.number != run.number));
+            known.runs.retain(|run| inputs.iter().all(|input| input.name != run.name));
             known.runs.push(Arc::new(run));
-            known.runs.sort_by_key(|run| (std::cmp::Reverse(run.level), run.number));
-            beside.run(move |bench| inputs.iter().for_each(|run| drop(discard(bench, run))));
+            known.runs.sort_by_key(|run| (std::cmp::Reverse(run.level), run.name.age));
+            inputs.iter().for_each(|run| self.numbers.give_back(run.name));
         }
         if self.merging {
             return;
@@ -386,20 +388,16 @@ impl StatementWriter {
         let of_level = |level: u8| known.runs.iter().filter(move |run| run.level == level);
         if let Some(level) = (0..=levels).find(|level| of_level(*level).count() >= self.layout.fanout) {
             let inputs: Vec<_> = of_level(level).take(self.layout.fanout).cloned().collect();
-            let (number, row_bytes, done) = (*next, self.layout.statement_row_bytes, self.done.clone());
+            let name = self.numbers.take(level + 1, next);
+            let (row_bytes, done) = (self.layout.statement_row_bytes, self.done.clone());
             self.merging = true;
-            *next += 1;
             beside.run(move |bench| {
-                if let Some(merged) = merge(bench, number, &inputs, row_bytes).transpose() {
+                if let Some(merged) = merge(bench, name, &inputs, row_bytes).transpose() {
                     let _ = done.send(merged.map(|run| (run, inputs)));
                 }
             });
         }
     }
-}
-
-fn discard(bench: &Bench, run: &Run) -> Result<(), Doubt> {
-    bench.remove((0..run.fences.len()).map(|row| keys::pair(Family::StatementRow, run.number, row as u32)))
 }
 
 /// One run of a merge, read to its end.
@@ -424,9 +422,9 @@ impl Scan<'_> {
 
 /// Merges runs, oldest first, into one; of one key the newest entry holds. Removals are kept: an older run may hold what they
 /// remove. `None` when it is time to stop.
-fn merge(bench: &Bench, number: u32, inputs: &[Arc<Run>], row_bytes: usize) -> Result<Option<Run>, Doubt> {
+fn merge(bench: &Bench, name: Name, inputs: &[Arc<Run>], row_bytes: usize) -> Result<Option<Run>, Doubt> {
     let level = inputs.iter().map(|run| run.level).max().unwrap_or(0) + 1;
-    let mut builder = Builder::new(number, level, row_bytes);
+    let mut builder = Builder::new(name, level, row_bytes);
     let mut scans: Vec<Scan<'_>> =
         inputs.iter().map(|run| Scan { run, row: 0, entries: Vec::new().into_iter().peekable() }).collect();
     let mut writes = Writes::default();
