@@ -71,6 +71,31 @@ fn signs_once_and_keeps_the_bytes() {
     check_chain(&reports(&outbox), Some(hex::sha256(before[2].jws.as_bytes())));
 }
 
+/// Many reports go to disk in parts, while those after them are signed; a disk that fails under a part ends it, and what was
+/// kept is a chain.
+#[test]
+fn parts_are_one_chain() {
+    let (dir, pair) = (tempfile::tempdir().unwrap(), pair());
+    let drafts: Vec<Draft> = (0..250).map(|number| draft(&format!("{number} {}", "x".repeat(50_000)))).collect();
+    let mut outbox = open(dir.path(), &pair);
+    assert_eq!(outbox.enqueue(&drafts, Time::now()).unwrap(), 1..=250);
+    let kept = reports(&outbox);
+    check_chain(&kept, None);
+    assert!(kept.iter().zip(&drafts).all(|(report, draft)| report.body.as_bytes() == draft.body));
+    drop(outbox);
+    assert_eq!(reports(&open(dir.path(), &pair)), kept);
+    // Only its first part is whole.
+    let path = dir.path().join("journal");
+    let journal = fs::read(&path).unwrap();
+    fs::write(&path, &journal[..OUTBOX_PART_BYTES + 100_000]).unwrap();
+    let mut outbox = open(dir.path(), &pair);
+    let left = reports(&outbox);
+    assert!(left.len() > 80 && left.len() < 90 && kept.starts_with(&left), "{}", left.len());
+    outbox.journal.broken = true;
+    assert!(matches!(outbox.enqueue(&drafts, Time::now()), Err(OutboxError::Broken { .. })));
+    assert_eq!(reports(&outbox), left, "what was not kept does not wait");
+}
+
 #[test]
 fn a_crash_at_every_byte_loses_nothing_that_was_sent() {
     let (dir, pair) = (tempfile::tempdir().unwrap(), pair());
