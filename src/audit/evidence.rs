@@ -1,7 +1,8 @@
 //! Evidence: the SHA-256 that accepted events name, against the files an auditor holds.
 
 use std::collections::BTreeSet;
-use std::io;
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -41,10 +42,7 @@ pub fn compare(named: &[[u8; 32]], folder: &Path) -> Result<Evidence, (PathBuf, 
     collect(folder, &mut files).map_err(|error| (folder.to_owned(), error))?;
     let mut held = BTreeSet::new();
     for path in files {
-        let mut hash = Sha256::new();
-        let read = bounded::open(&path).and_then(|mut file| io::copy(&mut file, &mut hash));
-        read.map_err(|error| (path, error))?;
-        held.insert(<[u8; 32]>::from(hash.finalize()));
+        held.insert(bounded::open(&path).and_then(sha256_of).map_err(|error| (path, error))?);
     }
     let wanted: BTreeSet<_> = named.iter().copied().collect();
     Ok(Evidence {
@@ -52,6 +50,22 @@ pub fn compare(named: &[[u8; 32]], folder: &Path) -> Result<Evidence, (PathBuf, 
         found: named.iter().filter(|hash| held.contains(*hash)).count() as u64,
         unnamed: held.difference(&wanted).count() as u64,
     })
+}
+
+fn sha256_of(file: File) -> io::Result<[u8; 32]> {
+    let (mut hash, mut file) = (Sha256::new(), BufReader::with_capacity(1 << 16, file));
+    loop {
+        let read = match file.fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            read => read?,
+        };
+        if read.is_empty() {
+            return Ok(hash.finalize().into());
+        }
+        hash.update(read);
+        let length = read.len();
+        file.consume(length);
+    }
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {

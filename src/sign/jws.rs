@@ -1,7 +1,7 @@
 //! The signature of a report: a compact JWS (RFC 7515) with EdDSA (RFC 8037) over [`Claims`], `kid` the NKey public key.
 //!
 //! Parsed strictly, so that every implementation agrees on what is signed: canonical base64url, no duplicate keys, no header
-//! parameter beside `alg`, `kid` and `typ`. Verified strictly (`verify_strict`): small-order keys and mixed cofactors, on
+//! parameter beside `alg`, `kid` and `typ`. Verified strictly ([`super::strict`]): small-order keys and mixed cofactors, on
 //! which implementations differ, are refused. It never looks a key up.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -12,6 +12,7 @@ use super::{
     claims::Claims,
     hex,
     key::{KeyPair, public_key_bytes},
+    strict,
 };
 use crate::{
     event::json::{self, JsonFault},
@@ -149,7 +150,7 @@ impl Jws {
             return Err(SignFault::OtherKey);
         }
         let signed = self.text.rsplit_once('.').map_or("", |(signed, _)| signed);
-        key.verify_strict(signed.as_bytes(), &self.signature).map_err(|_| SignFault::Wrong)
+        if strict::verify(key, signed.as_bytes(), &self.signature) { Ok(()) } else { Err(SignFault::Wrong) }
     }
 }
 

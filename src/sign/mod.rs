@@ -11,6 +11,7 @@ pub mod claims;
 pub mod hex;
 pub mod jws;
 pub mod key;
+mod strict;
 
 pub use chain::{ChainState, Step};
 pub use claims::{ClaimFault, Claims, Seen};

@@ -11,9 +11,8 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
 use crate::fold::rows::Doubt;
+use crate::sign::hex;
 
 /// Where sled keeps its files.
 pub(super) fn database(directory: &Path) -> PathBuf {
@@ -48,9 +47,10 @@ fn metadata(directory: &Path) -> io::Result<BTreeMap<String, Vec<u8>>> {
 
 /// Name, length and SHA-256 of each file. No CRC: that of a file which ends with its own CRC is always the same.
 fn text(files: &BTreeMap<String, Vec<u8>>) -> String {
-    let lines = files.iter().map(|(name, bytes)| format!("{name} {} {:x}\n", bytes.len(), Sha256::digest(bytes)));
+    let lines =
+        files.iter().map(|(name, bytes)| format!("{name} {} {}\n", bytes.len(), hex::encode(&hex::sha256(bytes))));
     let lines: String = lines.collect();
-    format!("{lines}end {:x}\n", Sha256::digest(&lines))
+    format!("{lines}end {}\n", hex::encode(&hex::sha256(lines.as_bytes())))
 }
 
 /// Seals a closed database.
