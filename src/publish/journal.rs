@@ -44,19 +44,43 @@ pub(super) struct Journal {
     file: File,
     /// Length of the file.
     pub(super) bytes: u64,
-    /// A write failed: the disk is unknown.
+    /// A write failed, so that the disk is unknown; or reports are on disk that the chain in memory does not know.
     pub(super) broken: bool,
+    /// A part of what belongs together may be on disk.
+    parted: bool,
 }
 
 impl Journal {
     /// Goes on behind the first `bytes` of the file at `path`.
     pub(super) fn behind(path: PathBuf, mut file: File, bytes: u64) -> Result<Self, OutboxError> {
         file.seek(SeekFrom::Start(bytes)).map_err(io("read", &path))?;
-        Ok(Journal { path, file, bytes, broken: false })
+        Ok(Journal { path, file, bytes, broken: false, parted: false })
     }
 
     /// Appends, and syncs where what follows rests on it. A failed write or sync leaves the disk unknown: no more.
     pub(super) fn append(&mut self, text: &str, sync: bool) -> Result<(), OutboxError> {
+        self.broken |= self.parted;
+        self.write(text, sync)
+    }
+
+    /// Parts follow that belong together. Until [`Journal::end_parts`] nothing else is taken: where they were given up halfway,
+    /// for whatever reason, their numbers would be given again.
+    pub(super) fn begin_parts(&mut self) {
+        self.broken |= self.parted;
+        self.parted = true;
+    }
+
+    /// Appends the next part, and syncs.
+    pub(super) fn append_part(&mut self, text: &str) -> Result<(), OutboxError> {
+        self.write(text, true)
+    }
+
+    /// All parts are on disk, and known.
+    pub(super) fn end_parts(&mut self) {
+        self.parted = false;
+    }
+
+    fn write(&mut self, text: &str, sync: bool) -> Result<(), OutboxError> {
         if self.broken {
             return Err(OutboxError::Broken { dir: self.path.parent().unwrap_or(&self.path).to_owned() });
         }

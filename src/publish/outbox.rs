@@ -292,17 +292,20 @@ impl Outbox {
         };
         let journal = &mut self.journal;
         let (mut text, mut more) = part()?;
+        journal.begin_parts();
         while more {
             // While one part goes to disk the next is signed.
             let (kept, next) = thread::scope(|scope| {
-                let keeping = scope.spawn(|| journal.append(&text, true));
+                let keeping = thread::Builder::new().spawn_scoped(scope, || journal.append_part(&text));
+                let keeping = keeping.map_err(io("start a thread that writes", &self.dir))?;
                 let next = part();
-                (keeping.join(), next)
-            });
+                Ok((keeping.join(), next))
+            })?;
             kept.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
             (text, more) = next?;
         }
-        journal.append(&text, true)?;
+        journal.append_part(&text)?;
+        journal.end_parts();
         for line in lines {
             if let Line::Report(report) = line {
                 self.admit(report);
@@ -424,6 +427,8 @@ impl Outbox {
         let mut file = File::create(&new).map_err(io("create", &new))?;
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io("write", &new))?;
         fs::rename(&new, &path).map_err(io("replace", &path))?;
+        // The open file is no longer the one that is read again: whatever fails now, nothing may be written to it.
+        self.journal.broken = true;
         // Until the rename is on disk a crash brings the old journal back: it says the same.
         File::open(&self.dir).and_then(|folder| folder.sync_all()).map_err(io("sync", &self.dir))?;
         self.journal = Journal::behind(path.clone(), journal::open(&path)?, text.len() as u64)?;

@@ -221,6 +221,30 @@ fn withdrawn_numbers_are_given_again() {
     assert!(outbox.pending().all(|p| p.stage == Stage::Fresh));
 }
 
+/// A panic, say, halfway through a large import whose caller goes on with the outbox.
+#[test]
+fn what_was_given_up_halfway_is_not_signed_again() {
+    let (dir, pair) = (tempfile::tempdir().unwrap(), pair());
+    let mut outbox = open(dir.path(), &pair);
+    outbox.enqueue(&[draft("a")], Time::now()).unwrap();
+    let text = |outbox: &Outbox| fs::read(outbox.dir.join("journal")).unwrap();
+    let before = text(&outbox).len();
+    outbox.enqueue(&[draft("b")], Time::now()).unwrap();
+    let second = String::from_utf8(text(&outbox)[before..].to_vec()).unwrap();
+    outbox.withdraw(2).unwrap();
+    outbox.journal.begin_parts();
+    outbox.journal.append_part(&second).unwrap();
+    let kept = text(&outbox);
+    for refused in [outbox.enqueue(&[draft("c")], Time::now()).map(drop), outbox.seal(), outbox.withdraw(1)] {
+        assert!(matches!(refused, Err(OutboxError::Broken { .. })), "{refused:?}");
+    }
+    assert_eq!(text(&outbox), kept);
+    drop(outbox);
+    let mut outbox = open(dir.path(), &pair);
+    assert_eq!(outbox.enqueue(&[draft("c")], Time::now()).unwrap(), 3..=3);
+    check_chain(&reports(&outbox), None);
+}
+
 #[test]
 fn a_rewritten_journal_says_the_same() {
     let (dir, pair) = (tempfile::tempdir().unwrap(), pair());
