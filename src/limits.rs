@@ -305,8 +305,13 @@ pub const STORE_INDEX_RUNS_MAX: usize = 32;
 pub const STORE_MERGE_WAIT_MS: u64 = 10_000;
 /// sled never evicts a page written since it was opened: after this many bytes written it is closed and opened again.
 pub const STORE_REOPEN_BYTES: u64 = 32 * 1024 * 1024;
+/// Free bytes on its disk without which it is not: opening writes a snapshot of where everything is, and sled aborts the process
+/// where closing cannot write. What is then not evicted is bounded by the room there is for entries.
+pub const STORE_REOPEN_ROOM_BYTES: u64 = 2 * STORE_REOPEN_BYTES;
 /// Bytes written after which they are flushed beside the commits: flushing holds them in memory once more.
 pub const STORE_FLUSH_BYTES: u64 = 8 * 1024 * 1024;
+/// Series of a past moment that are read at once on all cores: after each lot the threads turn to reports.
+pub const READ_AHEAD_SERIES: usize = 128;
 /// How long sled may take to open its files; it takes well under a second for ten million events, but runs `sync` first.
 pub const STORE_OPEN_MS: u64 = 120_000;
 /// Page cache of sled for what is read.

@@ -22,6 +22,7 @@ use super::history::{self, Head, TableCache, Weaver};
 use super::index::{Index, IndexWriter};
 use super::keys::{self, Family};
 use super::layout::{Fixed, Layout};
+use super::numbers::Next;
 use super::pack::{OpenRow, PackWriter};
 use super::reader::{Reader, Shared, Snapshot};
 use super::statements::{StatementWriter, Statements, Winners};
@@ -36,8 +37,8 @@ struct Mark {
     commits: u64,
     chunks: u64,
     amended: u64,
-    runs: u32,
-    statement_runs: u32,
+    lookups: Next,
+    statements: Next,
 }
 
 /// The store, as its only writer holds it.
@@ -71,15 +72,16 @@ impl Store {
     /// As [`Store::open`].
     pub fn open_with(path: &Path, layout: Layout) -> Result<Self, StoreError> {
         let disk = Arc::new(Disk::open(path, &layout)?);
-        let mark = load_mark(&disk, &layout.fixed)?;
+        let mut mark = load_mark(&disk, &layout.fixed)?;
         let heads = load_heads(&disk, &mark)?;
         let paths = heads.iter().zip(0..).map(|(head, number)| (head.series.path.as_str().into(), number));
         let paths: BTreeMap<Arc<str>, SeriesNumber> = paths.collect();
         if paths.len() != heads.len() {
             return Err(Doubt("two series have one path".to_owned()).into());
         }
-        let index = Arc::new(Index::load(&disk, &layout)?);
-        let statements = Arc::new(Statements::load(&disk, &layout)?);
+        let index = Arc::new(Index::load(&disk, &layout, &mark.lookups)?);
+        let statements = Arc::new(Statements::load(&disk, &layout, &mark.statements)?);
+        (mark.lookups, mark.statements) = (mark.lookups.opened(), mark.statements.opened());
         let shared = Shared {
             layout,
             disk: disk.clone(),
@@ -157,17 +159,17 @@ impl Store {
             let key = keys::series(*number);
             writes.put(&key, head_mut(&mut heads, *number)?.pack(&key)?);
         }
-        let statements = self.statements.prepare(&changes.statements, &mut mark.statement_runs, &mut writes)?;
+        let statements = self.statements.prepare(&changes.statements, &mut mark.statements, &mut writes)?;
         put_lists(changes, &mut writes)?;
-        let index = self.index.prepare(&lookups, &mut mark.runs, &mut writes)?;
+        let index = self.index.prepare(&lookups, &mut mark.lookups, &mut writes)?;
         let key = keys::single(Family::Mark);
         writes.put(&key, row::pack(&key, &mark)?);
 
         self.disk.apply(writes)?;
 
         history::note_made(&heads, self.mark.chunks, &made)?;
-        self.index.install(index, &mut mark.runs, &self.beside);
-        self.statements.install(statements, &changes.statements, &mut mark.statement_runs, &self.beside);
+        self.index.install(index, &mut mark.lookups, &self.beside);
+        self.statements.install(statements, &changes.statements, &mut mark.statements, &self.beside);
         self.show(heads, before.heads.len(), &mark.position);
         self.reader.shared.statements.keep_winners(winners(changes));
         (self.mark, self.records, self.things) = (mark, records, things);
@@ -242,16 +244,17 @@ impl Store {
     /// # Errors
     /// [`StoreError::Doubt`] where that fails; the log is then folded again from an earlier commit.
     pub fn close(mut self) -> Result<(), StoreError> {
-        self.stop_flusher();
-        self.beside.stop();
+        self.stop_writing();
         Ok(self.disk.close()?)
     }
 
-    fn stop_flusher(&mut self) {
+    /// Ends the threads that flush and merge.
+    pub(super) fn stop_writing(&mut self) {
         if let Some((asking, thread)) = self.flusher.take() {
             drop(asking);
             let _ = thread.join();
         }
+        self.beside.stop();
     }
 
     #[cfg(test)]
@@ -266,8 +269,8 @@ impl Store {
     }
 
     #[cfg(test)]
-    pub(super) fn numbers(&self) -> (Vec<u64>, Vec<u32>) {
-        self.index.numbers()
+    pub(super) fn numbers(&self) -> (u32, Vec<u32>) {
+        (self.mark.lookups.journal_rows(), self.index.numbers())
     }
 
     #[cfg(test)]
@@ -278,8 +281,7 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        self.stop_flusher();
-        self.beside.stop();
+        self.stop_writing();
         // An error is kept: it means that the next opening starts from an earlier commit.
         let _ = self.disk.close();
     }

@@ -28,6 +28,8 @@ const ZSTD_LEVEL: i32 = -3;
 /// Flushing is ours: sled's own thread aborts the process on an error. Without one, though, every range it reads ends in a
 /// flush. So it has one that wakes in ten years.
 const NEVER_MS: usize = 315_360_000_000;
+/// Flushes before it is closed; the second one has little to write, the third one nothing.
+const FLUSHES_MAX: usize = 5;
 type Db = sled::Db<LEAF_ROWS>;
 
 /// What one commit writes, and how much of it stays in memory until the database is opened again.
@@ -73,6 +75,7 @@ pub(super) struct Disk {
     directory: Mutex<PathBuf>,
     cache_bytes: usize,
     reopen_bytes: u64,
+    reopen_room_bytes: u64,
     flush_bytes: u64,
     open_ms: u64,
     /// Empty while closed. The first handle is for writing.
@@ -113,6 +116,7 @@ impl Disk {
             directory: Mutex::new(directory.to_owned()),
             cache_bytes: layout.cache_bytes,
             reopen_bytes: layout.reopen_bytes,
+            reopen_room_bytes: layout.reopen_room_bytes,
             // Where nobody flushes beside the commits there is nothing to wait for.
             flush_bytes: layout.flush_ms.map_or(u64::MAX, |_| layout.flush_bytes),
             open_ms: layout.open_ms,
@@ -149,11 +153,19 @@ impl Disk {
     }
 
     /// Flushes and drops handles nobody else holds. After a failure they are left as they are: sled flushes once more when
-    /// the last one is dropped, and aborts the process if that fails.
+    /// the last one is dropped, and aborts the process if that fails. What one flush frees the next one moves together: so it is
+    /// flushed until nothing is left to write.
     fn release(&self, handles: Vec<Mutex<Db>>) -> Result<(), Doubt> {
         let flushed = match (self.check(), handles.first()) {
             (Err(doubt), _) => Err(doubt),
-            (Ok(()), Some(handle)) => self.call("flush", &lock(handle), |db| db.flush().map(drop)),
+            (Ok(()), Some(handle)) => self.call("flush", &lock(handle), |db| {
+                for _ in 0..FLUSHES_MAX {
+                    if db.flush()?.objects_flushed == 0 {
+                        break;
+                    }
+                }
+                Ok(())
+            }),
             (Ok(()), None) => Ok(()),
         };
         if let Err(doubt) = flushed {
@@ -295,10 +307,16 @@ impl Disk {
         }
     }
 
-    /// Closes and opens the database, unless another thread did meanwhile; readers wait.
+    /// Whether its disk has room for what closing and opening write.
+    fn has_room(&self) -> bool {
+        let told = rustix::fs::statvfs(&*lock(&self.directory));
+        told.map_or(true, |told| told.f_bavail.saturating_mul(told.f_frsize) >= self.reopen_room_bytes)
+    }
+
+    /// Closes and opens the database, unless another thread did meanwhile, or its disk is nearly full; readers wait.
     pub(super) fn reopen_if_due(&self) -> Result<(), Doubt> {
         let turn = lock(&self.flushing);
-        if self.due() != Due::Reopen {
+        if self.due() != Due::Reopen || !self.has_room() {
             return Ok(());
         }
         self.open_again(&turn, || ())?;
@@ -404,6 +422,20 @@ mod tests {
         writes.put(&[keys::Family::Record as u8, 0], vec![7; 10_500]);
         disk.apply(writes).unwrap();
         assert_eq!(disk.due(), Due::Reopen);
+    }
+
+    /// Memory grows a little rather than that a sound store is doubted, or the process ended.
+    #[test]
+    fn on_a_full_disk_it_stays_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout { reopen_bytes: 10_000, reopen_room_bytes: u64::MAX, ..Layout::tiny() };
+        let disk = Disk::open(folder.path(), &layout).unwrap();
+        let mut writes = Writes::default();
+        writes.put(&[keys::Family::Record as u8, 0], vec![7; 10_500]);
+        disk.apply(writes).unwrap();
+        assert_eq!(disk.due(), Due::Reopen);
+        disk.reopen_if_due().unwrap();
+        assert_eq!((disk.due(), disk.reopened()), (Due::Reopen, 0));
     }
 
     /// Readers wait on as many threads as there are, while it is closed and opened.

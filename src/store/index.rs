@@ -14,7 +14,7 @@ use super::beside::{Bench, Beside};
 use super::disk::{Disk, Writes};
 use super::keys::{self, Family};
 use super::layout::Layout;
-use super::numbers::{Name, Numbers};
+use super::numbers::{Name, Next, Numbers};
 use super::row::{self, Cursor};
 use super::run::{Builder, Run};
 use crate::fold::rows::{Doubt, LookupKey};
@@ -24,8 +24,6 @@ use crate::limits::{STORE_INDEX_RUNS_MAX, STORE_MERGE_WAIT_MS};
 #[derive(Default)]
 struct Known {
     memory: HashMap<LookupKey, u64>,
-    /// Journal rows the memory was read from.
-    journals: Vec<u64>,
     runs: Vec<Arc<Run>>,
 }
 
@@ -56,11 +54,11 @@ impl Index {
     }
 
     /// Reads journal and filters.
-    pub(super) fn load(disk: &Disk, layout: &Layout) -> Result<Self, Doubt> {
+    pub(super) fn load(disk: &Disk, layout: &Layout, next: &Next) -> Result<Self, Doubt> {
         let mut known = Known::default();
+        let mut journal = next.journal_reader(Family::Journal);
         disk.each(&keys::single(Family::Journal), &keys::after(Family::Journal), |key, value| {
-            let entries = row::open(key, value)?;
-            known.journals.extend(keys::number_of(key));
+            let entries = journal.open(key, value)?;
             let (whole, rest) = entries.as_chunks::<24>();
             if !rest.is_empty() {
                 return Err(row::doubt(key, "cannot be decoded"));
@@ -74,6 +72,7 @@ impl Index {
             }
             Ok(())
         })?;
+        journal.end()?;
         disk.each(&keys::single(Family::Run), &keys::after(Family::Run), |key, value| {
             known.runs.push(Arc::new(Run::load(disk, key, value, layout.fixed.row_keys)?));
             Ok(())
@@ -102,7 +101,6 @@ pub(super) struct IndexWriter {
 #[derive(Default)]
 pub(super) struct IndexChange {
     memory: Vec<(LookupKey, u64)>,
-    journal: Option<u64>,
     /// Memory became this run.
     flushed: Option<Arc<Run>>,
     merged: Option<Merged>,
@@ -115,26 +113,24 @@ impl IndexWriter {
         IndexWriter { layout, index, numbers, done, merged, merging: false, arrived: None }
     }
 
-    /// Adds new keys to a commit. `next` is the age of the next run and is moved on.
+    /// Adds new keys to a commit. `next` is moved on.
     pub(super) fn prepare(
         &mut self,
         new: &[(LookupKey, u64)],
-        next: &mut u32,
+        next: &mut Next,
         writes: &mut Writes,
     ) -> Result<IndexChange, Doubt> {
         let mut change = IndexChange { merged: self.take_merged(writes)?, ..IndexChange::default() };
         let known = self.index.reading();
         if known.memory.len() + new.len() < self.layout.memory_keys {
             if !new.is_empty() {
-                let number = keys::next_journal(&known.journals);
-                let key = keys::number(Family::Journal, number);
+                let (key, aged) = next.journal_row(Family::Journal);
                 let mut writer = row::Writer::with_capacity(new.len() * 24);
                 for (name, number) in new {
                     writer.buffer().extend_from_slice(name);
                     writer.buffer().extend_from_slice(&number.to_be_bytes());
                 }
-                writes.put(&key, writer.finish(&key));
-                change.journal = Some(number);
+                writes.put(&key, writer.finish(&aged));
                 change.memory = new.to_vec();
             }
             return Ok(change);
@@ -155,7 +151,7 @@ impl IndexWriter {
         }
         let run = builder.finish(writes)?;
         run.put(writes);
-        known.journals.iter().for_each(|journal| writes.remove(&keys::number(Family::Journal, *journal)));
+        next.end_journal(Family::Journal).for_each(|key| writes.remove(&key));
         change.flushed = Some(Arc::new(run));
         Ok(change)
     }
@@ -181,13 +177,11 @@ impl IndexWriter {
 
     /// Makes a commit's keys known, after it is in, and sees whether runs are to be merged. `next` as in `prepare`, and
     /// to be kept with the next commit.
-    pub(super) fn install(&mut self, change: IndexChange, next: &mut u32, beside: &Beside) {
+    pub(super) fn install(&mut self, change: IndexChange, next: &mut Next, beside: &Beside) {
         let mut known = self.index.known.write().unwrap_or_else(PoisonError::into_inner);
         known.memory.extend(change.memory);
-        known.journals.extend(change.journal);
         if let Some(run) = change.flushed {
             known.memory.clear();
-            known.journals.clear();
             known.runs.push(run);
         }
         if let Some((run, inputs)) = change.merged {
@@ -214,11 +208,10 @@ impl IndexWriter {
         }
     }
 
-    /// Numbers of journal rows and of runs.
+    /// Numbers of runs.
     #[cfg(test)]
-    pub(super) fn numbers(&self) -> (Vec<u64>, Vec<u32>) {
-        let known = self.index.reading();
-        (known.journals.clone(), known.runs.iter().map(|run| run.name.number).collect())
+    pub(super) fn numbers(&self) -> Vec<u32> {
+        self.index.reading().runs.iter().map(|run| run.name.number).collect()
     }
 
     /// Waits until the running merge, if any, is done; the next commit takes it in. Gives the number of runs.

@@ -52,12 +52,6 @@ pub(super) enum Family {
     Record = 0xF0,
 }
 
-/// The number of the next journal row. It begins anew where a run took them all in: sled keeps a leaf whose rows a batch removed,
-/// empty, for good, and so the same leaves are filled again.
-pub(super) fn next_journal(journals: &[u64]) -> u64 {
-    journals.last().map_or(0, |last| last + 1)
-}
-
 /// Whether a row stays as it was written: those of the other families are soon written anew, or removed.
 pub(super) fn stays(key: &[u8]) -> bool {
     const CHANGE: [Family; 5] =
@@ -97,10 +91,10 @@ pub(super) fn pair(family: Family, first: u32, second: u32) -> [u8; 9] {
     key
 }
 
-/// What the checksum of a run's row covers: its key, and the age of the run, for its number is given again.
-pub(super) fn aged(key: &[u8; 9], age: u32) -> [u8; 13] {
+/// What the checksum covers of a row whose key is given again: the key, and the age of the run or journal it belongs to.
+pub(super) fn aged<const N: usize>(key: &[u8; N], age: u32) -> [u8; 13] {
     let mut aged = [0; 13];
-    aged[..9].copy_from_slice(key);
+    aged[..N].copy_from_slice(key);
     aged[9..].copy_from_slice(&age.to_be_bytes());
     aged
 }

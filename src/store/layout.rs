@@ -29,6 +29,8 @@ pub struct Layout {
     pub merge_rows: usize,
     /// Bytes written before the database is closed and opened again.
     pub reopen_bytes: u64,
+    /// Free bytes on its disk without which it is not closed.
+    pub reopen_room_bytes: u64,
     /// Bytes written after which they are flushed beside the commits.
     pub flush_bytes: u64,
     /// How long opening may take.
@@ -58,7 +60,7 @@ impl Default for Layout {
     fn default() -> Self {
         Layout {
             fixed: Fixed {
-                version: 5,
+                version: 6,
                 records_per_row: limits::STORE_RECORDS_PER_ROW,
                 things_per_row: limits::STORE_THINGS_PER_ROW,
                 row_keys: limits::STORE_INDEX_ROW_KEYS,
@@ -73,6 +75,7 @@ impl Default for Layout {
             fanout: limits::STORE_INDEX_FANOUT,
             merge_rows: limits::STORE_MERGE_BATCH_ROWS,
             reopen_bytes: limits::STORE_REOPEN_BYTES,
+            reopen_room_bytes: limits::STORE_REOPEN_ROOM_BYTES,
             flush_bytes: limits::STORE_FLUSH_BYTES,
             open_ms: limits::STORE_OPEN_MS,
             cache_bytes: limits::STORE_CACHE_BYTES,
@@ -87,7 +90,7 @@ impl Layout {
     #[cfg(test)]
     pub(super) fn tiny() -> Self {
         Layout {
-            fixed: Fixed { version: 5, records_per_row: 3, things_per_row: 2, row_keys: 4 },
+            fixed: Fixed { version: 6, records_per_row: 3, things_per_row: 2, row_keys: 4 },
             block_bytes_min: 12,
             block_bytes_max: 40,
             table_bytes_min: 30,
@@ -98,6 +101,7 @@ impl Layout {
             fanout: 2,
             merge_rows: 2,
             reopen_bytes: 20_000,
+            reopen_room_bytes: 0,
             flush_bytes: 5_000,
             open_ms: 20_000,
             cache_bytes: 1 << 20,

@@ -2,7 +2,7 @@
 //!
 //! A view answers every path from the same commit, so a page never mixes two.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, TryLockError};
 
 use foldhash::HashMap;
 
@@ -12,6 +12,7 @@ use super::reader::View;
 use crate::catalogue::registry::Registry;
 use crate::event::subject::Subject;
 use crate::fold::rows::{Doubt, Figures, SeriesNumber};
+use crate::limits::READ_AHEAD_SERIES;
 use crate::log::entry::Entry;
 use crate::log::tail::LogReader;
 
@@ -42,13 +43,23 @@ impl<'a> At<'a> {
     #[must_use]
     pub fn read_ahead(mut self, prefix: &str) -> Self {
         static TURN: Mutex<()> = Mutex::new(());
-        let Ok(_turn) = TURN.try_lock() else { return self };
+        let _turn = match TURN.try_lock() {
+            Ok(turn) => turn,
+            Err(TryLockError::Poisoned(turn)) => turn.into_inner(),
+            Err(TryLockError::WouldBlock) => return self,
+        };
         let series = self.view.series_with_prefix(prefix).into_iter();
-        let series: Vec<_> = series.map(|(number, series)| (number, series.path.clone())).collect();
+        let mut series = series.map(|(number, series)| (number, series.path.clone()));
         let (view, Moment { as_of, size, .. }) = (&self.view, self.moment);
         let read = |(number, path)| Some((path, view.figures_of(number, as_of, Some(size)).ok()?));
-        self.read = parallel::map(series, read).into_iter().flatten().collect();
-        self
+        // In parts, between which the threads turn to reports.
+        loop {
+            let part: Vec<_> = series.by_ref().take(READ_AHEAD_SERIES).collect();
+            if part.is_empty() {
+                return self;
+            }
+            self.read.extend(parallel::map(part, read).into_iter().flatten());
+        }
     }
 
     /// The entry that moved a series last before the moment.

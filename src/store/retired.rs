@@ -17,7 +17,9 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Aside`]: it is closed and still where it was.
-    pub fn retire(self, path: &Path, keep: bool) -> Result<Retired, StoreError> {
+    pub fn retire(mut self, path: &Path, keep: bool) -> Result<Retired, StoreError> {
+        // No commit takes a merged run in any more, and nothing opens its files again under those that remove them.
+        self.stop_writing();
         let aside = free_aside(path)?;
         if let Err(error) = self.relocate(&aside) {
             // A damaged store cannot be opened again; its readers are told to ask anew.

@@ -16,7 +16,7 @@ use super::disk::{Disk, Writes};
 use super::keys::{self, Family};
 use super::layout::Layout;
 use super::moves::{get_statement, put_statement};
-use super::numbers::{Name, Numbers};
+use super::numbers::{Name, Next, Numbers};
 use super::row::{self, Cursor, put, put_signed};
 use crate::event::{Day, Time};
 use crate::fold::rows::{Doubt, Ordinal, SeriesNumber, Statement};
@@ -51,8 +51,8 @@ fn get_entry(cursor: &mut Cursor<'_>) -> Option<Entry> {
     Some(((series, day, statement.time, statement.ordinal), Some(statement)))
 }
 
-fn get_entries(key: &[u8], value: &[u8]) -> Result<Vec<Entry>, Doubt> {
-    let mut cursor = Cursor::new(row::open(key, value)?);
+fn get_entries(key: &[u8], payload: &[u8]) -> Result<Vec<Entry>, Doubt> {
+    let mut cursor = Cursor::new(payload);
     let mut entries = Vec::new();
     while !cursor.is_empty() {
         entries.push(get_entry(&mut cursor).ok_or_else(|| row::doubt(key, "cannot be decoded"))?);
@@ -73,7 +73,7 @@ impl Run {
     fn row(&self, disk: &Disk, row: usize) -> Result<Vec<Entry>, Doubt> {
         let key = keys::pair(Family::StatementRow, self.name.number, row as u32);
         let value = disk.get(&key)?.ok_or_else(|| row::doubt(&key, "is missing"))?;
-        get_entries(&keys::aged(&key, self.name.age), &value)
+        get_entries(&key, row::open(&keys::aged(&key, self.name.age), &value)?)
     }
 
     /// Entries of a series and day, into `found` where there is none yet.
@@ -164,7 +164,6 @@ impl Builder {
 #[derive(Default)]
 struct Known {
     memory: BTreeMap<Key, Option<Statement>>,
-    journals: Vec<u64>,
     /// Oldest first.
     runs: Vec<Arc<Run>>,
 }
@@ -257,14 +256,15 @@ impl Statements {
     }
 
     /// Reads journal and runs.
-    pub(super) fn load(disk: &Disk, layout: &Layout) -> Result<Self, Doubt> {
+    pub(super) fn load(disk: &Disk, layout: &Layout, next: &Next) -> Result<Self, Doubt> {
         let mut known = Known::default();
+        let mut journal = next.journal_reader(Family::StatementJournal);
         let (from, to) = (keys::single(Family::StatementJournal), keys::after(Family::StatementJournal));
         disk.each(&from, &to, |key, value| {
-            known.journals.extend(keys::number_of(key));
-            known.memory.extend(get_entries(key, value)?);
+            known.memory.extend(get_entries(key, journal.open(key, value)?)?);
             Ok(())
         })?;
+        journal.end()?;
         disk.each(&keys::single(Family::StatementRun), &keys::after(Family::StatementRun), |key, value| {
             known.runs.push(Arc::new(Run::load(key, value)?));
             Ok(())
@@ -291,7 +291,7 @@ pub(super) struct StatementWriter {
 /// What one commit changes, to be made known once it is in.
 #[derive(Default)]
 pub(super) struct StatementChange {
-    journal: Option<u64>,
+    journalled: bool,
     flushed: Option<Run>,
     merged: Option<Merged>,
 }
@@ -303,11 +303,11 @@ impl StatementWriter {
         StatementWriter { layout, statements, numbers, done, merged, merging: false }
     }
 
-    /// Adds a commit's statements. `next` is the age of the next run and is moved on.
+    /// Adds a commit's statements. `next` is moved on.
     pub(super) fn prepare(
         &mut self,
         new: &BTreeMap<Key, Option<Statement>>,
-        next: &mut u32,
+        next: &mut Next,
         writes: &mut Writes,
     ) -> Result<StatementChange, Doubt> {
         let mut change = StatementChange { merged: self.take_merged(writes)?, ..StatementChange::default() };
@@ -316,12 +316,11 @@ impl StatementWriter {
         }
         let known = self.statements.reading();
         if known.memory.len() + new.len() < self.layout.memory_statements {
-            let number = keys::next_journal(&known.journals);
-            let key = keys::number(Family::StatementJournal, number);
+            let (key, aged) = next.journal_row(Family::StatementJournal);
             let mut writer = row::Writer::with_capacity(new.len() * 24);
             new.iter().for_each(|(key, statement)| put_entry(writer.buffer(), &(*key, *statement)));
-            writes.put(&key, writer.finish(&key));
-            change.journal = Some(number);
+            writes.put(&key, writer.finish(&aged));
+            change.journalled = true;
             return Ok(change);
         }
         let mut builder = Builder::new(self.numbers.take(0, next), 0, self.layout.statement_row_bytes);
@@ -342,8 +341,7 @@ impl StatementWriter {
         }
         let run = builder.finish(writes);
         run.put(writes);
-        let journals = known.journals.iter();
-        journals.for_each(|journal| writes.remove(&keys::number(Family::StatementJournal, *journal)));
+        next.end_journal(Family::StatementJournal).for_each(|key| writes.remove(&key));
         change.flushed = Some(run);
         Ok(change)
     }
@@ -362,17 +360,15 @@ impl StatementWriter {
         &mut self,
         change: StatementChange,
         new: &BTreeMap<Key, Option<Statement>>,
-        next: &mut u32,
+        next: &mut Next,
         beside: &Beside,
     ) {
         let mut known = self.statements.known.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(journal) = change.journal {
-            known.journals.push(journal);
+        if change.journalled {
             known.memory.extend(new.iter().map(|(key, statement)| (*key, *statement)));
         }
         if let Some(run) = change.flushed {
             known.memory.clear();
-            known.journals.clear();
             known.runs.push(Arc::new(run));
         }
         if let Some((run, inputs)) = change.merged {

@@ -375,8 +375,8 @@ fn runs_merge_and_the_database_is_reopened_under_way() {
     }
     assert!(store.reopened() > 0, "nothing was reopened");
     // sled keeps emptied leaves: so the numbers of journal rows begin anew with each run, and those of runs are given again.
-    let (journals, numbers) = store.numbers();
-    assert!(journals.len() < 60 && (0..).zip(&journals).all(|(at, number)| at == *number), "{journals:?}");
+    let (journal_rows, numbers) = store.numbers();
+    assert!(journal_rows < 60, "{journal_rows}");
     assert!(numbers.iter().all(|number| number & 0xFF_FFFF < 14), "{numbers:?}");
     assert!(runs < 14, "{runs} runs of about a hundred were left unmerged");
     assert_eq!(reader.position().size, 480);
