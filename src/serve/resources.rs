@@ -96,7 +96,7 @@ async fn indicators(State(app): State<App>, pairs: Asked, form: Form) -> Answer 
     let (pairs, bom) = form.parameters(pairs)?;
     let (ask, at_least) = query::moment(&pairs)?;
     app.at_least(at_least).await?;
-    let view = app.ask(move |source| source.indicators(ask)).await?;
+    let view = app.figures(ask, move |source| source.indicators(ask)).await?;
     form.answer(&view, bom, Table::indicators)
 }
 
@@ -106,7 +106,7 @@ async fn series(State(app): State<App>, id: Named, pairs: Asked, form: Form) -> 
     let (ask, at_least, which) = query::series(&pairs)?;
     app.at_least(at_least).await?;
     let (wanted, path) = (id.clone(), which.path.clone());
-    let view: Option<SeriesView> = app.ask(move |source| source.series(&wanted, ask, &which)).await?;
+    let view: Option<SeriesView> = app.figures(ask, move |source| source.series(&wanted, ask, &which)).await?;
     form.answer(&view.ok_or_else(|| no_series(&id, path.as_deref()))?, bom, Table::series)
 }
 

@@ -21,8 +21,8 @@ use super::metrics::{self, Metrics};
 use super::problem::{Problem, text};
 use super::query::{self, Pairs};
 use super::resources;
-use super::scans::{Scans, Stop};
-use super::source::{Source, SourceError};
+use super::scans::{Places, Stop, blocking};
+use super::source::{Ask, Source, SourceError};
 use super::waiting::Waiting;
 use super::{intake, openapi};
 use crate::limits::{AT_LEAST_AHEAD_MAX, HTTP_BODY_BYTES_MAX, SCAN_WAIT_MS};
@@ -36,7 +36,7 @@ pub(super) struct App {
     pub metrics: Metrics,
     pub config: Config,
     pub waiting: Waiting,
-    pub scans: Scans,
+    pub places: Places,
 }
 
 /// What a route gives.
@@ -50,9 +50,9 @@ pub(super) type Named = Result<Path<String>, PathRejection>;
 pub(super) fn router(source: Arc<dyn Source>, hub: Hub, config: Config) -> Router {
     let metrics = Metrics::new(&*source, &hub);
     let waiting = Waiting::new(config.waiting_bytes);
-    let scans = Scans::by_processors(Duration::from_millis(SCAN_WAIT_MS));
+    let places = Places::by_processors(Duration::from_millis(SCAN_WAIT_MS));
     let router = Router::new()
-        .merge(super::page::routes(source.clone(), scans.clone()))
+        .merge(super::page::routes(source.clone(), places.clone()))
         .route("/v1/indicators/{id}", get(indicator))
         .route("/v1/records/{id}", get(records))
         .route("/v1/stream", get(stream))
@@ -68,7 +68,7 @@ pub(super) fn router(source: Arc<dyn Source>, hub: Hub, config: Config) -> Route
         .fallback(nowhere)
         .method_not_allowed_fallback(async || Problem::method())
         .layer(DefaultBodyLimit::max(HTTP_BODY_BYTES_MAX))
-        .with_state(App { source, hub, metrics: metrics.clone(), config, waiting: waiting.clone(), scans });
+        .with_state(App { source, hub, metrics: metrics.clone(), config, waiting: waiting.clone(), places });
     // Outermost: what is counted is what went out.
     layers::around(router, waiting).layer(from_fn_with_state(metrics, metrics::count))
 }
@@ -80,8 +80,7 @@ impl App {
         ask: impl FnOnce(&dyn Source) -> Result<T, SourceError> + Send + 'static,
     ) -> Result<T, Problem> {
         let source = self.source.clone();
-        let answer = tokio::task::spawn_blocking(move || ask(&*source)).await;
-        answer.map_err(|error| broken(&error))?.map_err(problem)
+        blocking(move || ask(&*source)).await.ok_or_else(unavailable)?.map_err(problem)
     }
 
     /// The same for what goes through many entries: in its turn, and only while the client waits for it.
@@ -90,14 +89,24 @@ impl App {
         ask: impl FnOnce(&dyn Source, &Stop) -> Result<T, SourceError> + Send + 'static,
     ) -> Result<T, Problem> {
         let source = self.source.clone();
-        let answer = self.scans.run(move |stop| ask(&*source, stop)).await;
+        let answer = self.places.scans.run(move |stop| ask(&*source, stop)).await;
+        answer.ok_or_else(Problem::busy)?.map_err(problem)
+    }
+
+    /// The same for figures of a moment.
+    pub async fn figures<T: Send + 'static>(
+        &self,
+        moment: Ask,
+        ask: impl FnOnce(&dyn Source) -> Result<T, SourceError> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let source = self.source.clone();
+        let answer = self.places.figures(moment.is_past()).run(move |_| ask(&*source)).await;
         answer.ok_or_else(Problem::busy)?.map_err(problem)
     }
 
     /// What an operator watches; gauges may read disk.
     async fn told(self) -> Answer {
-        let answer = tokio::task::spawn_blocking(move || self.metrics.answer()).await;
-        answer.unwrap_or_else(|error| Err(broken(&error)))
+        blocking(move || self.metrics.answer()).await.unwrap_or_else(|| Err(unavailable()))
     }
 
     /// Waits until `size` entries are folded.
@@ -134,6 +143,10 @@ fn problem(error: SourceError) -> Problem {
 
 fn broken(error: &dyn std::fmt::Display) -> Problem {
     tracing::error!(%error, "a read failed");
+    unavailable()
+}
+
+fn unavailable() -> Problem {
     Problem::unavailable(text("원장을 읽지 못했습니다", "the ledger could not be read"))
 }
 
@@ -154,7 +167,7 @@ async fn indicator(State(app): State<App>, id: Named, pairs: Asked) -> Answer {
     let (ask, at_least) = query::moment(&query_pairs(pairs)?)?;
     app.at_least(at_least).await?;
     let wanted = id.clone();
-    let view = app.ask(move |source| source.indicator(&wanted, ask)).await?;
+    let view = app.figures(ask, move |source| source.indicator(&wanted, ask)).await?;
     let id: String = id.chars().take(80).collect();
     let view = view.ok_or_else(|| {
         Problem::not_found(

@@ -1,4 +1,4 @@
-//! Requests that go through many entries: so many at once, whoever asks for them, and none for a client who has left.
+//! Requests that read much: so many at once, whoever asks for them, and none for a client who has left.
 //!
 //! Work on a thread that may block goes on when the request that wanted it is dropped: it must ask by itself whether anybody
 //! still waits for it.
@@ -7,13 +7,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// Places for such requests; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Scans {
     room: Arc<Semaphore>,
     wait: Duration,
+}
+
+/// Places by what is read: so that no kind keeps another waiting. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// What goes through many entries.
+    pub scans: Scans,
+    past: Scans,
+    now: Scans,
 }
 
 /// Tells work that its client has left; cheap to clone.
@@ -51,25 +60,57 @@ impl Scans {
         Scans { room: Arc::new(Semaphore::new(count.clamp(1, Semaphore::MAX_PERMITS))), wait }
     }
 
-    /// As many as twice the processors: half of them may wait for the disk.
-    #[must_use]
-    pub fn by_processors(wait: Duration) -> Self {
-        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Scans::new(2 * processors, wait)
-    }
-
     /// Runs work on a thread that may block, in its turn; `None` where no place came free in time, or the work failed to end.
     /// The place is held until the work ends, also where its client leaves before.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Stop) -> T + Send + 'static) -> Option<T> {
+        let (telling, told) = oneshot::channel();
+        self.run_boxed(Box::new(move |stop| drop(telling.send(work(stop))))).await;
+        told.await.ok()
+    }
+
+    /// The part that is the same for all: it is compiled once.
+    async fn run_boxed(&self, work: Box<dyn FnOnce(&Stop) + Send>) {
         let turn = tokio::time::timeout(self.wait, self.room.clone().acquire_owned());
-        let turn: OwnedSemaphorePermit = turn.await.ok()?.ok()?;
+        let Ok(Ok(turn)) = turn.await else { return };
         let stop = Stop::default();
         let _asking = stop.asking();
-        let done = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            (!stop.is_set()).then(|| work(&stop))
-        });
-        done.await.inspect_err(|error| tracing::error!(%error, "a read ended early")).ok()?
+        block(Box::new(move || {
+            let _turn: OwnedSemaphorePermit = turn;
+            if !stop.is_set() {
+                work(&stop);
+            }
+        }))
+        .await;
+    }
+}
+
+/// Runs work on a thread that may block; `None` where it failed to end.
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (telling, told) = oneshot::channel();
+    block(Box::new(move || drop(telling.send(work())))).await;
+    told.await.ok()
+}
+
+async fn block(work: Box<dyn FnOnce() + Send>) {
+    if let Err(error) = tokio::task::spawn_blocking(work).await {
+        tracing::error!(%error, "a read ended early");
+    }
+}
+
+impl Places {
+    /// Where the disk is read twice as many as processors, for half of them may wait for it. Figures of now come from memory: what
+    /// limits them is what their answers take.
+    #[must_use]
+    pub fn by_processors(wait: Duration) -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let places = |each| Scans::new(each * processors, wait);
+        Places { scans: places(2), past: places(2), now: places(16) }
+    }
+
+    /// Where figures are read: those of a past moment lie on disk.
+    #[must_use]
+    pub fn figures(&self, past: bool) -> &Scans {
+        if past { &self.past } else { &self.now }
     }
 }
 

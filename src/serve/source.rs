@@ -30,6 +30,14 @@ pub struct Ask {
     pub known_at: Option<Known>,
 }
 
+impl Ask {
+    /// Whether it is another moment than now.
+    #[must_use]
+    pub fn is_past(&self) -> bool {
+        *self != Ask::default()
+    }
+}
+
 /// A point in the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Known {

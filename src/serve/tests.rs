@@ -29,6 +29,8 @@ const LARGE: usize = 1024 * 1024;
 pub(super) struct Fake {
     pub(super) sizes: watch::Sender<u64>,
     halted: AtomicBool,
+    /// Who holds it keeps figures of the past from being read.
+    past: Mutex<()>,
     /// Large answers made.
     read: AtomicUsize,
     /// What changes: indicator, mark, bytes of its JSON.
@@ -42,6 +44,7 @@ impl Fake {
         Fake {
             sizes: watch::channel(41).0,
             halted: AtomicBool::new(false),
+            past: Mutex::new(()),
             read: AtomicUsize::new(0),
             marks: Mutex::new(vec![("a", 1, 0), ("b", 1, 0)]),
             looks: AtomicUsize::new(0),
@@ -108,6 +111,9 @@ impl Source for Fake {
     }
 
     fn indicator(&self, id: &str, ask: Ask) -> Result<Option<IndicatorView>, SourceError> {
+        if ask.is_past() {
+            drop(self.past.lock());
+        }
         match id {
             "ev-chargers" => Ok(Some(view(id, ask, *self.sizes.borrow()))),
             "broken" => Err(SourceError::Broken("secret path".into())),

@@ -109,7 +109,8 @@ const BAD: (u16, &str) = (400, "A parameter is unknown, given twice or cannot be
 const NOTHING: (u16, &str) = (404, "There is no such thing.");
 const TYPE: (u16, &str) = (406, "The header Accept does not take the type of this answer.");
 const LONG: (u16, &str) = (414, "The address is longer than any question.");
-const LATER: (u16, &str) = (503, "Not folded or not proven that far yet, or the ledger cannot be read: ask again.");
+const LATER: (u16, &str) =
+    (503, "Not folded or not proven that far yet, too many read at once, or the ledger cannot be read: ask again.");
 
 fn read(path: &'static str, id: &'static str, summary: &'static str, parameters: Vec<Value>, body: Body) -> Operation {
     let tag = match path {

@@ -41,7 +41,7 @@ use self::fault::Fault;
 use self::shell::Stand;
 use self::visit::Visit;
 use super::problem::text;
-use super::scans::{Scans, Stop};
+use super::scans::{Places, Scans, Stop};
 use super::source::{Ask, AskEvents, AskSeries, Known, Source};
 use crate::limits::{PAGE_EVENTS_SHOWN, PAGE_NEWEST_SHOWN};
 use crate::store::progress::view::IndicatorView;
@@ -53,11 +53,11 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 #[derive(Clone)]
 struct Pages {
     source: Arc<dyn Source>,
-    scans: Scans,
+    places: Places,
 }
 
 /// The routes of the page, to be merged into the router.
-pub fn routes<S: Clone + Send + Sync + 'static>(source: Arc<dyn Source>, scans: Scans) -> Router<S> {
+pub fn routes<S: Clone + Send + Sync + 'static>(source: Arc<dyn Source>, places: Places) -> Router<S> {
     Router::new()
         .route("/", get(overview))
         .route("/indicators/{id}", get(commitment))
@@ -74,8 +74,10 @@ pub fn routes<S: Clone + Send + Sync + 'static>(source: Arc<dyn Source>, scans: 
         .route("/fragments/card/{id}", get(card_fragment))
         .route("/fragments/row/{id}", get(row_fragment))
         .route("/assets/{digest}/{name}", get(assets::answer))
-        .with_state(Pages { source, scans })
+        .with_state(Pages { source, places })
 }
+
+type Render = Box<dyn FnOnce(&dyn Source, &Visit, &Stop) -> Result<Markup, Fault> + Send>;
 
 /// A page before it is rendered: what was asked, with what.
 struct Asked {
@@ -91,37 +93,35 @@ impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Asked {
 }
 
 impl Pages {
-    /// Renders on a thread that may block; what goes wrong becomes a page too.
+    /// Renders on a thread that may block, in its turn; what goes wrong becomes a page too.
     async fn render(
         self,
         asked: Asked,
         render: impl FnOnce(&dyn Source, &Visit) -> Result<Markup, Fault> + Send + 'static,
     ) -> Response {
-        let visit = match asked.visit {
-            Ok(visit) => visit,
-            Err((visit, fault)) => return failed(&visit, &fault),
-        };
-        let kept = visit.clone();
-        let source = self.source;
-        match tokio::task::spawn_blocking(move || render(&*source, &visit)).await {
-            Ok(page) => shown(&kept, page),
-            Err(error) => failed(&kept, &super::source::SourceError::Broken(error.to_string()).into()),
-        }
+        let past = asked.visit.as_ref().is_ok_and(|visit| visit.ask.is_past());
+        let places = self.places.figures(past).clone();
+        self.render_in(&places, asked, Box::new(move |source, visit, _| render(source, visit))).await
     }
 
-    /// The same for what goes through many entries: in its turn, and only while the reader waits for it.
+    /// The same for what goes through many entries, and only while the reader waits for it.
     async fn scan(
         self,
         asked: Asked,
         render: impl FnOnce(&dyn Source, &Visit, &Stop) -> Result<Markup, Fault> + Send + 'static,
     ) -> Response {
+        let places = self.places.scans.clone();
+        self.render_in(&places, asked, Box::new(render)).await
+    }
+
+    async fn render_in(self, places: &Scans, asked: Asked, render: Render) -> Response {
         let visit = match asked.visit {
             Ok(visit) => visit,
             Err((visit, fault)) => return failed(&visit, &fault),
         };
         let kept = visit.clone();
         let source = self.source;
-        match self.scans.run(move |stop| render(&*source, &visit, stop)).await {
+        match places.run(move |stop| render(&*source, &visit, stop)).await {
             Some(page) => shown(&kept, page),
             None => failed(&kept, &Fault::busy()),
         }

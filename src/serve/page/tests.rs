@@ -16,7 +16,7 @@ use crate::event::{Day, Text};
 use crate::projector::changes::{Changes, Mark};
 use crate::projector::receipts::Name;
 use crate::serve::log::Content;
-use crate::serve::scans::{Scans, Stop};
+use crate::serve::scans::{Places, Stop};
 use crate::serve::source::{AskEntries, Health, RecordsView, RefusedPage, SourceError};
 use crate::serve::views::{AgenciesView, EntriesPage, EntryView, EventsView, SeriesView};
 use crate::store::progress::view::{AgencyView, IndicatorsView, TargetView};
@@ -277,7 +277,7 @@ impl Source for Made {
 }
 
 async fn open(hostile: bool, path: &str) -> (u16, Response<String>) {
-    let router: Router = routes::<()>(Arc::new(Made { hostile }), Scans::by_processors(Duration::MAX)).with_state(());
+    let router: Router = routes::<()>(Arc::new(Made { hostile }), Places::by_processors(Duration::MAX)).with_state(());
     let request = Request::get(path).body(Body::empty()).unwrap();
     let answer = TowerToHyperService::new(router).call(request).await.unwrap();
     let (head, body) = answer.into_parts();

@@ -93,6 +93,45 @@ async fn what_waits_for_clients_who_do_not_read_is_bounded() {
     server.end().await;
 }
 
+/// However many ask for the past, and leave, the present is told.
+#[tokio::test]
+async fn reads_of_the_past_have_places_of_their_own() {
+    let server = start(config()).await;
+    let (holding, held) = std::sync::mpsc::channel();
+    let (releasing, released) = std::sync::mpsc::channel::<()>();
+    let fake = server.fake.clone();
+    let holder = std::thread::spawn(move || {
+        let _past = fake.past.lock().unwrap();
+        holding.send(()).unwrap();
+        let _ = released.recv();
+    });
+    held.recv().unwrap();
+    let past = "GET /v1/indicators/ev-chargers?as_of=2026-06-30 HTTP/1.1\r\nHost: x\r\n\r\n";
+    let address = server.base.trim_start_matches("http://");
+    let mut unread = Vec::new();
+    for _ in 0..2 * std::thread::available_parallelism().unwrap().get() {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(past.as_bytes()).await.unwrap();
+        unread.push(client);
+    }
+    for path in ["/v1/indicators/ev-chargers?as_of=2026-06-30", "/indicators/ev-chargers?as_of=2026-06-30"] {
+        let (status, _, body) = server.get(path).await;
+        assert_eq!(status, 503, "{path}: {body}");
+    }
+    for path in ["/v1/indicators/ev-chargers", "/v1/indicators", "/indicators/ev-chargers"] {
+        assert_eq!(server.get(path).await.0, 200, "{path}");
+    }
+    drop(releasing);
+    holder.join().unwrap();
+    for client in &mut unread {
+        let mut head = [0; 15];
+        client.read_exact(&mut head).await.unwrap();
+        assert_eq!(&head, b"HTTP/1.1 200 OK");
+    }
+    assert_eq!(server.get("/v1/indicators/ev-chargers?as_of=2026-06-30").await.0, 200);
+    server.end().await;
+}
+
 #[tokio::test]
 async fn people_get_a_page_where_nothing_is_and_programs_a_problem() {
     let server = start(config()).await;
