@@ -310,8 +310,9 @@ pub const STORE_REOPEN_BYTES: u64 = 32 * 1024 * 1024;
 pub const STORE_REOPEN_ROOM_BYTES: u64 = 2 * STORE_REOPEN_BYTES;
 /// Bytes written after which they are flushed beside the commits: flushing holds them in memory once more.
 pub const STORE_FLUSH_BYTES: u64 = 8 * 1024 * 1024;
-/// Series of a past moment that are read at once on all cores: after each lot the threads turn to reports.
-pub const READ_AHEAD_SERIES: usize = 128;
+/// Series of a past moment that are read at once on all cores: after each lot the threads turn to reports. Hardly an indicator
+/// has more.
+pub const READ_AHEAD_SERIES: usize = 256;
 /// How long sled may take to open its files; it takes well under a second for ten million events, but runs `sync` first.
 pub const STORE_OPEN_MS: u64 = 120_000;
 /// Page cache of sled for what is read.
